@@ -1,0 +1,149 @@
+# hnsw-tools.  One makefile for everything; settings can be given on the command
+# line or kept in config.mk.
+#
+#   make                      build into build/<hash of the flags>/, bin/ points there
+#   make install              PREFIX=/usr/local DESTDIR= PROGPREFIX=
+#   make demo check bench     what scripts/demo, scripts/check, tests/bench/run do
+#   make DEVELOPER=1          all warnings, as errors
+#   make SAN=address,undefined
+
+-include config.mk
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+# Put before the names of programs and man pages, where "promote" or "embed" are too plain.
+PROGPREFIX ?=
+CC ?= cc
+CFLAGS ?= -O2 -g
+DEVELOPER ?=
+SAN ?=
+
+bindir = $(PREFIX)/bin
+mandir = $(PREFIX)/share/man
+docdir = $(PREFIX)/share/doc/hnsw-tools
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+VERSION := $(shell cat VERSION)
+
+base_flags = -std=c11 -D_GNU_SOURCE -ffp-contract=off -Ilib
+ifneq ($(DEVELOPER),)
+base_flags += -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wwrite-strings -Wundef -Wvla -Werror
+endif
+ifneq ($(SAN),)
+base_flags += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+
+ALL_CFLAGS = $(base_flags) $(CFLAGS)
+ALL_LDFLAGS = $(if $(SAN),-fsanitize=$(SAN)) -pthread -Wl,--as-needed $(LDFLAGS)
+LDLIBS = -ljq -lzstd -lm
+
+# Objects of different flags never mix.
+flag_hash := $(shell printf '%s' '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(CPPFLAGS)' | cksum | cut -d' ' -f1)
+OUT = build/$(flag_hash)
+
+lib_src := $(sort $(wildcard lib/*/*.c))
+cmd_src := $(sort $(wildcard cmd/*.c))
+unit_src := $(sort $(wildcard tests/unit/*.c))
+scripts := autotune activate
+programs := $(cmd_src:cmd/%.c=%) $(scripts)
+man_pages := $(sort $(wildcard man/*.[157]))
+
+cli_obj := $(patsubst %.c,$(OUT)/%.o,$(filter lib/cli/%,$(lib_src)))
+lib_obj := $(patsubst %.c,$(OUT)/%.o,$(filter-out lib/cli/%,$(lib_src)))
+library := $(OUT)/libhnsw-tools.a
+
+.PHONY: all unit demo check check-layers check-docs bench install uninstall clean print-out
+
+all: $(programs:%=$(OUT)/bin/%)
+	@ln -sfn $(OUT)/bin bin
+
+unit: $(unit_src:tests/unit/%.c=$(OUT)/unit/%)
+
+# Where this set of flags builds to, for scripts.
+print-out:
+	@echo $(OUT)
+
+$(OUT)/%.o: %.c
+	@mkdir -p $(@D)
+	@printf '  CC    %s\n' $<
+	@$(CC) $(ALL_CFLAGS) $(CPPFLAGS) $(FILE_FLAGS) -MMD -MP -c -o $@ $<
+
+# Instructions that not every processor has stand in files of their own; these are only
+# entered after the processor was asked.
+ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
+$(OUT)/lib/vec/dist_avx2.o: FILE_FLAGS = -mavx2 -mfma
+$(OUT)/lib/vec/dist_avx512.o: FILE_FLAGS = -mavx512f -mavx512dq -mavx512bw -mavx512vl
+endif
+
+$(OUT)/lib/cli/version.o: FILE_FLAGS = -DHNSW_TOOLS_VERSION='"$(VERSION)"' \
+	-DHNSW_TOOLS_FLAGS='"$(ALL_CFLAGS)"'
+$(OUT)/lib/cli/version.o: VERSION
+
+$(library): $(lib_obj)
+	@printf '  AR    %s\n' $@
+	@rm -f $@ && $(AR) rcs $@ $^
+
+$(OUT)/bin/%: $(OUT)/cmd/%.o $(cli_obj) $(library)
+	@mkdir -p $(@D)
+	@printf '  LD    %s\n' $@
+	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(OUT)/unit/%: $(OUT)/tests/unit/%.o $(library)
+	@mkdir -p $(@D)
+	@printf '  LD    %s\n' $@
+	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# Scripts call the programs by their installed names; what they share is put into each.
+script_sed = sed -e '/^@common@$$/{r scripts/common.sh' -e 'd;}' | \
+	sed -e 's|@PROGPREFIX@|$(1)|g' -e 's|@VERSION@|$(VERSION)|g'
+
+$(scripts:%=$(OUT)/bin/%): $(OUT)/bin/%: scripts/% scripts/common.sh VERSION
+	@mkdir -p $(@D)
+	@<$< $(call script_sed,) > $@ && chmod +x $@
+
+demo:
+	@scripts/demo
+
+check:
+	@scripts/check
+
+check-layers: $(library)
+	@scripts/check-layers $(library)
+
+check-docs: all
+	@scripts/check-docs $(OUT)/bin
+
+bench: all
+	@tests/bench/run $(OUT)/bin
+
+install: all
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(docdir)/examples
+	for p in $(cmd_src:cmd/%.c=%); do \
+		install -m 755 $(OUT)/bin/$$p $(DESTDIR)$(bindir)/$(PROGPREFIX)$$p || exit 1; done
+	for p in $(scripts); do \
+		<scripts/$$p $(call script_sed,$(PROGPREFIX)) > $(DESTDIR)$(bindir)/$(PROGPREFIX)$$p && \
+		chmod 755 $(DESTDIR)$(bindir)/$(PROGPREFIX)$$p || exit 1; done
+	for m in $(notdir $(man_pages)); do \
+		s=$${m##*.}; p=; case $$s in 1) p=$(PROGPREFIX);; esac; \
+		install -d $(DESTDIR)$(mandir)/man$$s && \
+		install -m 644 man/$$m $(DESTDIR)$(mandir)/man$$s/$$p$$m || exit 1; done
+	install -m 644 README.md NEWS.md LICENSE $(DESTDIR)$(docdir)
+	install -m 644 tests/data/sweep.mk $(DESTDIR)$(docdir)/examples/sweep.mk
+
+uninstall:
+	for p in $(programs); do rm -f $(DESTDIR)$(bindir)/$(PROGPREFIX)$$p; done
+	for m in $(notdir $(man_pages)); do \
+		s=$${m##*.}; p=; case $$s in 1) p=$(PROGPREFIX);; esac; \
+		rm -f $(DESTDIR)$(mandir)/man$$s/$$p$$m; done
+	rm -rf $(DESTDIR)$(docdir)
+
+clean:
+	rm -rf build bin
+
+-include $(patsubst %.c,$(OUT)/%.d,$(lib_src) $(cmd_src) $(unit_src))

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+/* evalset - make an eval set and compute its exact answers */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "catalog/operand.h"
+#include "cli/cli.h"
+#include "embed/embedder.h"
+#include "eval/make.h"
+
+static struct {
+	const char *output, *save, *index, *queries, *texts, *embedder, *hold_out, *refresh, *info,
+	    *store;
+	uint32_t k, threads;
+	uint64_t count, seed;
+	int metric, format;
+} o = {.k = 10, .count = 1000, .seed = 42, .metric = -1};
+
+static const struct cli_opt opts[] = {
+    {'o', "output", "FILE", "write the eval set here (default: stdout)", CLI_STR, &o.output, 0, 0,
+     NULL},
+    {0, "save", "NAME", "keep it in the store under this name", CLI_STR, &o.save, 0, 0, NULL},
+    {0, "index", "NAME", "the index it is for", CLI_STR, &o.index, 0, 0, NULL},
+    {'k', "neighbours", "K", "answers a query (default 10)", CLI_U32, &o.k, 1, EVALSET_MAX_K, NULL},
+    {'N', "count", "N", "queries to sample (default 1000, at most half the rows)", CLI_U64,
+     &o.count, 1, EVALSET_MAX_QUERIES, NULL},
+    {0, "queries", "FILE", "take the queries from a file of vectors", CLI_STR, &o.queries, 0, 0,
+     NULL},
+    {0, "texts", "FILE", "take the queries from JSONL texts, {\"id\":...,\"text\":...}", CLI_STR,
+     &o.texts, 0, 0, NULL},
+    {0, "embedder", "SPEC", "what turns these texts into vectors: hash[:DIM] (default hash)",
+     CLI_STR, &o.embedder, 0, 0, NULL},
+    {0, "hold-out", "REST", "take the sampled rows out of the vectors and write the others to REST",
+     CLI_STR, &o.hold_out, 0, 0, NULL},
+    {0, "refresh", "EVALSET", "compute the answers of an eval set again", CLI_STR, &o.refresh, 0, 0,
+     NULL},
+    {0, "info", "EVALSET", "print size and digests of an eval set as JSON", CLI_STR, &o.info, 0, 0,
+     NULL},
+    CLI_OPT_METRIC(&o.metric),
+    CLI_OPT_SEED(&o.seed),
+    CLI_OPT_FORMAT(&o.format),
+    CLI_OPT_THREADS(&o.threads, "all cores"),
+    CLI_OPT_STORE(&o.store),
+};
+
+static struct cli cli = {
+    .usage = "[options] VECTORS...\n[options] --refresh EVALSET [VECTORS...]\n--info EVALSET",
+    .about =
+	"Make an eval set: queries with their exact nearest neighbours among VECTORS (files, or\n"
+	"the name of a registered index or of a dataset).  Queries are sampled from VECTORS\n"
+	"unless --queries or --texts gives them; a sampled one is no answer to itself.",
+    CLI_OPTS(opts),
+};
+
+static void on_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	cli_progress_show(ctx, done, total);
+}
+
+/* ---- where queries come from ---- */
+
+static int from_rows(struct evalset *e, const struct vec_set *set, const uint32_t *rows, uint64_t n,
+		     bool exclude, struct err *err)
+{
+	if (evalset_init(e, n, set->dim, err) != 0)
+		return -1;
+	for (uint64_t i = 0; i < n; i++) {
+		if (evalset_query_from_row(e, i, set, rows ? rows[i] : i, err) != 0)
+			return -1;
+		if (exclude && !(e->query[i].exclude = span_dup(span_of(e->query[i].id))))
+			return err_nomem(err);
+	}
+	return 0;
+}
+
+static uint64_t sample_size(const struct vec_set *set)
+{
+	uint64_t half = set->rows / 2;
+	return o.count < half ? o.count : half;
+}
+
+/* A sample that stays among the vectors. */
+static int sample(struct evalset *e, const struct vec_set *set, struct err *err)
+{
+	uint64_t n = sample_size(set);
+	if (n == 0)
+		return err_set(err, ERR_DATA,
+			       "there are too few vectors to sample queries from: %llu",
+			       (unsigned long long)set->rows);
+	uint32_t *rows = evalset_sample(o.seed, (uint32_t)set->rows, (uint32_t)n, err);
+	int ret = rows ? from_rows(e, set, rows, n, true, err) : -1;
+	free(rows);
+	return ret;
+}
+
+/* Write the rows that are not in ${rows} (increasing) to the file REST. */
+static int write_rest(const struct vec_set *set, const uint32_t *rows, uint64_t n, struct err *err)
+{
+	struct vec_write how = {.type = vec_set_type(set)};
+	struct io_file f;
+	if (vec_format_of_path(o.hold_out, &how.format) != 0)
+		return err_set(err, ERR_USAGE, "cannot tell the format of '%s' by its suffix",
+			       o.hold_out);
+	uint64_t *rest = malloc((set->rows - n) * sizeof *rest), kept = 0, next = 0;
+	if (!rest)
+		return err_nomem(err);
+	for (uint64_t i = 0; i < set->rows; i++) {
+		if (next < n && rows[next] == i)
+			next++;
+		else
+			rest[kept++] = i;
+	}
+	int ret = io_file_open(&f, o.hold_out, err);
+	if (ret == 0) {
+		ret = vec_set_write(set, &how, rest, 0, kept, f.fd, o.hold_out, err);
+		if (ret == 0)
+			ret = io_file_commit(&f, IO_REPLACE, err);
+		io_file_release(&f);
+	}
+	free(rest);
+	return ret;
+}
+
+/* A sample that is taken out; ${set} becomes what is left, read back from REST. */
+static int hold_out(struct evalset *e, struct vec_set *set, struct err *err)
+{
+	uint64_t n = sample_size(set);
+	if (n == 0)
+		return err_set(err, ERR_DATA, "there are too few vectors to hold queries out: %llu",
+			       (unsigned long long)set->rows);
+	uint32_t *rows = evalset_sample(o.seed, (uint32_t)set->rows, (uint32_t)n, err);
+	int ret = rows ? from_rows(e, set, rows, n, false, err) : -1;
+	if (ret == 0)
+		ret = write_rest(set, rows, n, err);
+	free(rows);
+	if (ret == 0) {
+		vec_set_release(set);
+		ret = vec_set_open(set, &o.hold_out, 1, VEC_BY_SUFFIX, err);
+	}
+	return ret;
+}
+
+static int from_file(struct evalset *e, struct err *err)
+{
+	struct vec_set queries;
+	int ret = vec_set_open(&queries, &o.queries, 1, VEC_BY_SUFFIX, err);
+	if (ret == 0 && queries.rows == 0)
+		ret = err_set(err, ERR_DATA, "'%s' has no queries", o.queries);
+	if (ret == 0)
+		ret = from_rows(e, &queries, NULL, queries.rows < o.count ? queries.rows : o.count,
+				false, err);
+	vec_set_release(&queries);
+	return ret;
+}
+
+static int take_text(struct evalset *e, uint64_t i, struct span line, struct text_line *t,
+		     const struct embedder *embedder, struct err *err)
+{
+	struct evalset_query *q = &e->query[i];
+	char number[VEC_ID_TEXT_MAX];
+	struct vec_set numbers = VEC_SET_INIT;
+	if (text_line_parse(t, line, err) != 0)
+		return -1;
+	q->id = span_dup(t->has_id ? buf_span(&t->id) : vec_set_id(&numbers, i, number));
+	q->text = span_dup(buf_span(&t->text));
+	q->has_vector = true;
+	if (!q->id || !q->text)
+		return err_nomem(err);
+	return embedder_run(embedder, buf_span(&t->text), e->vectors + i * e->dim, err);
+}
+
+static int from_texts(struct evalset *e, const struct vec_set *set, struct err *err)
+{
+	struct buf all = BUF_INIT;
+	struct text_line t = {0};
+	struct embedder embedder;
+	uint64_t lines = 0, n = 0, number = 0;
+	int ret = embedder_init(&embedder, o.embedder ? o.embedder : "hash", set->dim, err);
+	if (ret == 0)
+		ret = strcmp(o.texts, "-") == 0 ? io_read_fd(0, "stdin", STORE_BLOB_MAX, &all, err)
+						: io_read_file(o.texts, STORE_BLOB_MAX, &all, err);
+	for (size_t i = 0; i < all.len; i++)
+		lines += all.data[i] == '\n' || i + 1 == all.len;
+	if (ret == 0)
+		ret = evalset_init(e, lines, embedder.dim, err);
+	for (size_t at = 0; ret == 0 && at < all.len && n < o.count;) {
+		struct span line = {all.data + at, strcspn(all.data + at, "\n")};
+		number++;
+		at += line.n + 1;
+		if (line.n && take_text(e, n++, line, &t, &embedder, err) != 0)
+			ret =
+			    err_prefix(err, "'%s' line %llu", o.texts, (unsigned long long)number);
+	}
+	/* Blank lines were no queries. */
+	e->n = n;
+	if (ret == 0 && n == 0)
+		ret = err_set(err, ERR_DATA, "'%s' has no queries", o.texts);
+	text_line_release(&t);
+	buf_release(&all);
+	return ret;
+}
+
+static int make_queries(struct evalset *e, struct vec_set *set, struct err *err)
+{
+	if (o.queries)
+		return from_file(e, err);
+	if (o.texts)
+		return from_texts(e, set, err);
+	return o.hold_out ? hold_out(e, set, err) : sample(e, set, err);
+}
+
+/* ---- the rest of the record ---- */
+
+static int set_text(char **to, const char *text, struct err *err)
+{
+	free(*to);
+	*to = span_dup(span_of(text));
+	return *to ? 0 : err_nomem(err);
+}
+
+static int describe(struct evalset *e, const char *index, struct err *err)
+{
+	char now[CLOCK_TEXT_MAX];
+	const char *name = o.save;
+	if (!name && o.output) {
+		const char *slash = strrchr(o.output, '/');
+		name = slash ? slash + 1 : o.output;
+	}
+	clock_format(clock_wall_us(), now);
+	e->k = o.k;
+	if (set_text(&e->name, name ? name : "eval", err) != 0 ||
+	    set_text(&e->created_at, now, err) != 0)
+		return -1;
+	char *suffix = o.save ? NULL : strrchr(e->name, '.');
+	if (suffix && suffix != e->name && strcmp(suffix, ".json") == 0)
+		*suffix = 0;
+	return set_text(&e->index_name, o.index ? o.index : index ? index : "", err);
+}
+
+static int write_out(struct operands *operands, const struct evalset *e, bool save, struct err *err)
+{
+	struct io_file f;
+	if (save) {
+		/* The first write of a store makes it. */
+		struct catalog c = {.warn = operands->warn};
+		if (catalog_open(&c, operands->store_url, false, err) != 0)
+			return -1;
+		int ret = catalog_evalset_put(&c, e, err);
+		catalog_close(&c);
+		return ret;
+	}
+	evalset_write(&cli_out.b, e);
+	if (!o.output || strcmp(o.output, "-") == 0)
+		return buf_ok(&cli_out.b, err);
+	if (buf_ok(&cli_out.b, err) != 0 || io_file_open(&f, o.output, err) != 0)
+		return -1;
+	int ret = io_file_write(&f, cli_out.b.data, cli_out.b.len, err);
+	if (ret == 0)
+		ret = io_file_commit(&f, IO_REPLACE, err);
+	io_file_release(&f);
+	buf_clear(&cli_out.b);
+	return ret;
+}
+
+static int print_info(struct operands *operands, struct evalset *e, struct err *err)
+{
+	struct json_out j = {.b = &cli_out.b};
+	char digest[DIGEST_TEXT_MAX];
+	if (operand_evalset(operands, o.info, o.index, e, err) != 0)
+		return -1;
+	digest_text(evalset_digest(e), digest);
+	json_open(&j, '{');
+	json_kv_cstr(&j, "name", e->name);
+	json_kv_cstr(&j, "index_name", e->index_name ? e->index_name : "");
+	json_kv_u64(&j, "k", e->k);
+	json_kv_u64(&j, "queries", e->n);
+	json_kv_u64(&j, "dimensions", e->dim);
+	json_key(&j, "ground_truth_built");
+	json_bool(&j, e->truth_built);
+	json_kv_cstr(&j, "vectors_digest", e->vectors_digest);
+	json_kv_cstr(&j, "eval_digest", digest);
+	json_close(&j, '}');
+	buf_addc(&cli_out.b, '\n');
+	return 0;
+}
+
+static void check_options(void)
+{
+	int sources = !!o.queries + !!o.texts + !!o.hold_out + !!o.refresh;
+	struct err err;
+	if (sources > 1)
+		cli_usage(&cli,
+			  "only one of --queries, --texts, --hold-out and --refresh can be meant");
+	if (o.save && o.output)
+		cli_usage(&cli, "only one of --save and --output can be meant");
+	if (o.save && catalog_check_name("eval set", o.save, &err) != 0)
+		cli_usage(&cli, "%s", err.msg);
+	if (o.index && catalog_check_name("index", o.index, &err) != 0)
+		cli_usage(&cli, "%s", err.msg);
+	if (!o.refresh && !o.info && cli.n_operands == 0)
+		cli_usage(&cli, "no operand");
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = {0};
+	struct vec_set set = VEC_SET_INIT;
+	struct index_meta meta = {0};
+	struct evalset e = {0};
+	struct par *par = NULL;
+	struct cli_progress progress;
+	cli_parse(&cli, argc, argv, 0, SIZE_MAX);
+	check_options();
+	struct operands operands = {.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
+	const char *const *vectors = cli.operand;
+	size_t n_vectors = cli.n_operands;
+	bool save = o.save != NULL;
+	int ret = -1;
+	if (o.info) {
+		ret = print_info(&operands, &e, &err);
+		goto out;
+	}
+	if (o.refresh) {
+		if (operand_evalset(&operands, o.refresh, o.index, &e, &err) != 0)
+			goto out;
+		save |= !o.output && !operand_is_file(o.refresh);
+		if (n_vectors == 0 && e.index_name && e.index_name[0]) {
+			vectors = (const char *const *)&e.index_name;
+			n_vectors = 1;
+		}
+		if (n_vectors == 0)
+			cli_usage(&cli, "'%s' names no index: say which vectors", o.refresh);
+	}
+	if (operand_vectors(&operands, vectors, n_vectors, (enum vec_format)o.format, &set, &meta,
+			    &err) != 0)
+		goto out;
+	if (!o.refresh &&
+	    (make_queries(&e, &set, &err) != 0 || describe(&e, meta.index_name, &err) != 0))
+		goto out;
+	struct make_truth how = {.base = &set, .progress = on_progress, .ctx = &progress};
+	how.metric = o.metric >= 0     ? (enum vec_metric)o.metric
+		     : meta.has_metric ? meta.metric
+		     : e.has_metric    ? e.metric
+				       : VEC_COSINE;
+	how.kernels = dist_choose(getenv("HNSW_KERNEL"), &err);
+	how.par = par = par_new(cli_threads(o.threads), &err);
+	if (!how.kernels || !par)
+		goto out;
+	cli_progress_start(&progress, &cli, "compared rows:");
+	ret = evalset_make_truth(&e, &how, &err);
+	cli_progress_end(&progress);
+	if (ret == 0)
+		ret = write_out(&operands, &e, save, &err);
+	if (ret == 0)
+		cli_note(&cli, "%llu queries, k=%u, metric %s, over %llu vectors",
+			 (unsigned long long)e.n, e.k, vec_metric_name(e.metric),
+			 (unsigned long long)set.rows);
+out:
+	evalset_release(&e);
+	vec_set_release(&set);
+	index_meta_release(&meta);
+	par_free(par);
+	operands_release(&operands);
+	return cli_finish(&cli, ret == 0 ? 0 : cli_error(&cli, &err));
+}

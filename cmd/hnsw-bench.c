@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/* hnsw-bench - measure an index against an eval set */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/host.h"
+#include "catalog/operand.h"
+#include "cli/cli.h"
+#include "cli/version.h"
+#include "eval/bench.h"
+#include "record/build.h"
+
+static struct {
+	struct cli_list ef;
+	uint32_t threads;
+	double seconds;
+	const char *index, *note, *store;
+	bool map;
+} o = {.seconds = 0.3};
+
+static const struct cli_opt opts[] = {
+    {'s', "ef-search", "LIST", "beam widths to measure, 10,20,40 or LO:HI (default: the index's)",
+     CLI_LIST, &o.ef, 1, 1000000, NULL},
+    {0, "index", "NAME",
+     "index_name of the Trials (default: the operand, if a name, else the eval set's)", CLI_STR,
+     &o.index, 0, 0, NULL},
+    {0, "note", "TEXT", "note of the Trials", CLI_STR, &o.note, 0, 0, NULL},
+    {0, "seconds", "S", "measure each at least so long, and at least 3 rounds (default 0.3)",
+     CLI_F64, &o.seconds, 0, 3600, NULL},
+    {0, "map", NULL, "map the index file instead of reading it into memory", CLI_FLAG, &o.map, 0, 0,
+     NULL},
+    CLI_OPT_THREADS(&o.threads, "1"),
+    CLI_OPT_STORE(&o.store),
+};
+
+static struct cli cli = {
+    .usage = "[options] INDEX EVALSET",
+    .about =
+	"Measure recall and latency and print one Trial for each ef_search.  INDEX is an index\n"
+	"file, a served index, or build records (a file of them, or - for stdin); only\n"
+	"these tell how long the build took.  EVALSET is a file or a name in the store.",
+    CLI_OPTS(opts),
+};
+
+/* What all Trials of this run have in common. */
+struct run {
+	struct operands operands;
+	const struct dist_kernels *kernels;
+	struct par *par;
+	struct evalset set;
+	char eval_digest[DIGEST_TEXT_MAX], host[HOST_TEXT_MAX], cpu[HOST_TEXT_MAX];
+};
+
+/* The name for Trials of an index file: its own without directory and suffix. */
+static char *name_of_file(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path,
+		   *dot = strrchr(base, '.');
+	return span_dup(
+	    (struct span){base, dot && dot != base ? (size_t)(dot - base) : strlen(base)});
+}
+
+static const char *index_name(const struct run *r, const char *operand, char **owned)
+{
+	if (o.index)
+		return o.index;
+	if (!operand_is_file(operand))
+		return operand;
+	if (r->set.index_name && r->set.index_name[0])
+		return r->set.index_name;
+	return *owned = name_of_file(operand);
+}
+
+static int measure(struct run *r, struct bench *b, const struct hnsw_info *info, const char *name,
+		   double build_secs, uint32_t ef, struct err *err)
+{
+	struct bench_result m;
+	char vectors[DIGEST_TEXT_MAX], graph[DIGEST_TEXT_MAX];
+	if (bench_run(b, ef, o.seconds, &m, err) != 0)
+		return -1;
+	digest_text(info->vectors_digest, vectors);
+	digest_text(info->graph_digest, graph);
+	struct trial_new t = {
+	    .index_name = name,
+	    .eval_set = r->set.name,
+	    .note = o.note,
+	    .config = {info->params.ef_construction, ef, info->params.m, info->params.seed},
+	    .metrics = {.build_time_secs = build_secs,
+			.search_latency_p50_us = m.p50_us,
+			.search_latency_p95_us = m.p95_us,
+			.search_latency_p99_us = m.p99_us,
+			.recall_at_k = m.recall_at_k,
+			.memory_bytes = m.memory_bytes,
+			.vectors = info->rows,
+			.eval_queries = m.queries,
+			.brute_force_latency_us = b->brute_force_us},
+	    .recall_at_k_ties = m.recall_at_k_ties,
+	    .qps = m.qps,
+	    .distances_per_query = m.distances_per_query,
+	    .k = r->set.k,
+	    .vectors_digest = vectors,
+	    .eval_digest = r->eval_digest,
+	    .graph_digest = graph,
+	    .host = r->host,
+	    .cpu = r->cpu,
+	    .version = cli_version,
+	    .threads = (uint64_t)par_threads(r->par),
+	};
+	if (trial_write(&cli_out.b, &t, err) != 0)
+		return -1;
+	return io_sink_flush(&cli_out, err);
+}
+
+/* Measure one index at every ef_search asked for. */
+static int bench_index(struct run *r, const char *operand, double build_secs, struct err *err)
+{
+	struct hnsw *h = operand_index(&r->operands, operand, o.map ? HNSW_MAP : HNSW_LOAD, err);
+	struct bench b = {0};
+	struct hnsw_info info;
+	char *owned = NULL;
+	if (!h)
+		return -1;
+	hnsw_info(h, false, &info);
+	const char *name = index_name(r, operand, &owned);
+	int ret = name ? bench_init(&b, h, &r->set, r->kernels, r->par, err) : err_nomem(err);
+	if (ret == 0 && o.ef.n == 0)
+		ret = measure(r, &b, &info, name, build_secs, info.params.ef_search, err);
+	for (size_t i = 0; ret == 0 && i < o.ef.n; i++)
+		ret = measure(r, &b, &info, name, build_secs, o.ef.v[i], err);
+	bench_release(&b);
+	hnsw_free(h);
+	free(owned);
+	return ret;
+}
+
+/* Every build record of a descriptor. */
+static int bench_records(struct run *r, int fd, const char *name, struct err *err)
+{
+	struct io_lines lines;
+	struct span line;
+	int got;
+	if (io_lines_init(&lines, fd, name, 1 << 20, err) != 0)
+		return -1;
+	uint64_t n = 0;
+	while ((got = io_lines_next(&lines, &line, err)) > 0) {
+		struct build_record rec;
+		if (line.n == 0)
+			continue;
+		if (build_record_parse(&rec, line, err) != 0) {
+			got = err_prefix(err, "'%s' line %llu: not a build record", name,
+					 (unsigned long long)lines.number);
+			break;
+		}
+		int ret = bench_index(r, rec.index, rec.build_time_secs, err);
+		build_record_release(&rec);
+		if (ret != 0) {
+			got = -1;
+			break;
+		}
+		n++;
+	}
+	io_lines_release(&lines);
+	return got == 0 && n == 0 ? err_set(err, ERR_DATA, "'%s' has no build record", name) : got;
+}
+
+/* Whether a file begins like a build record. */
+static bool is_record_file(const char *path)
+{
+	char c = 0;
+	int fd = operand_is_file(path) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd < 0)
+		return false;
+	bool record = read(fd, &c, 1) == 1 && c == '{';
+	close(fd);
+	return record;
+}
+
+static int bench_operand(struct run *r, const char *operand, struct err *err)
+{
+	if (strcmp(operand, "-") == 0)
+		return bench_records(r, 0, "stdin", err);
+	if (is_record_file(operand)) {
+		int fd = open(operand, O_RDONLY | O_CLOEXEC);
+		int ret = fd < 0 ? err_sys(err, "cannot open '%s'", operand)
+				 : bench_records(r, fd, operand, err);
+		if (fd >= 0)
+			close(fd);
+		return ret;
+	}
+	cli_note(
+	    &cli,
+	    "build_time_secs is not known and recorded as 0: give the build record instead of '%s'",
+	    operand);
+	return bench_index(r, operand, 0, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = {0};
+	struct run r = {0};
+	cli_parse(&cli, argc, argv, 2, 2);
+	const char *index = cli.operand[0];
+	r.operands = (struct operands){.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
+	r.kernels = dist_choose(getenv("HNSW_KERNEL"), &err);
+	r.par = par_new(o.threads ? (int)o.threads : 1, &err);
+	host_name(r.host);
+	host_cpu(r.cpu);
+	int ret = -1;
+	if (r.kernels && r.par)
+		ret = operand_evalset(&r.operands, cli.operand[1],
+				      o.index		       ? o.index
+				      : operand_is_file(index) ? NULL
+							       : index,
+				      &r.set, &err);
+	if (ret == 0) {
+		digest_text(evalset_digest(&r.set), r.eval_digest);
+		ret = bench_operand(&r, index, &err);
+	}
+	int status = ret == 0 ? 0 : cli_error(&cli, &err);
+	evalset_release(&r.set);
+	par_free(r.par);
+	operands_release(&r.operands);
+	free(o.ef.v);
+	return cli_finish(&cli, status);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* hnsw-build - build an HNSW index from vectors */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "catalog/operand.h"
+#include "cli/cli.h"
+#include "record/build.h"
+
+static struct {
+	uint32_t m, ef_construction, ef_search, threads;
+	uint64_t seed;
+	int metric, format;
+	const char *config, *output, *store;
+} o = {.seed = UINT64_MAX, .metric = -1};
+
+static const struct cli_opt opts[] = {
+    {'o', "output", "FILE", "the index file to write", CLI_STR, &o.output, 0, 0, NULL},
+    CLI_OPT_M(&o.m),
+    CLI_OPT_EF_CONSTRUCTION(&o.ef_construction),
+    CLI_OPT_EF_SEARCH(&o.ef_search),
+    CLI_OPT_SEED(&o.seed),
+    CLI_OPT_METRIC(&o.metric),
+    {0, "config", "FILE", "take the config from a JSON line, - is stdin; options go before it",
+     CLI_STR, &o.config, 0, 0, NULL},
+    CLI_OPT_FORMAT(&o.format),
+    CLI_OPT_THREADS(&o.threads, "all cores"),
+    CLI_OPT_STORE(&o.store),
+};
+
+static struct cli cli = {
+    .usage = "[options] [--config FILE|-] VECTORS... -o INDEX",
+    .about = "Build an HNSW index over vectors and print one build record.  VECTORS are files\n"
+	     "(- is stdin), or the name of a registered index or of a dataset.",
+    CLI_OPTS(opts),
+};
+
+static int read_config(struct config *c, struct err *err)
+{
+	struct buf text = BUF_INIT;
+	int ret = strcmp(o.config, "-") == 0 ? io_read_fd(0, "stdin", 1 << 20, &text, err)
+					     : io_read_file(o.config, 1 << 20, &text, err);
+	if (ret == 0 && config_parse(buf_span(&text), c, err) != 0)
+		ret = err_prefix(err, "config '%s'", o.config);
+	buf_release(&text);
+	return ret;
+}
+
+static bool on_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	cli_progress_show(ctx, done, total);
+	return cli_interrupted();
+}
+
+static struct hnsw *build(const struct vec_set *set, const struct config *c, enum vec_metric metric,
+			  struct par *par, double *seconds, struct err *err)
+{
+	struct hnsw_params params = {metric, c->m, c->ef_construction, c->ef_search, c->seed};
+	struct cli_progress progress;
+	struct hnsw_build_opts how = {.par = par, .progress = on_progress, .ctx = &progress};
+	how.kernels = dist_choose(getenv("HNSW_KERNEL"), err);
+	if (!how.kernels)
+		return NULL;
+	cli_progress_start(&progress, &cli, "inserted");
+	uint64_t start = clock_mono_ns();
+	struct hnsw *h = hnsw_build(set, &params, &how, err);
+	*seconds = (double)(clock_mono_ns() - start) / 1e9;
+	cli_progress_end(&progress);
+	return h;
+}
+
+static void print_record(const struct hnsw *h, const struct config *c, double seconds)
+{
+	struct hnsw_info info;
+	hnsw_info(h, false, &info);
+	struct build_record r = {
+	    .index = (char *)(uintptr_t)o.output,
+	    .config = *c,
+	    .vectors = info.rows,
+	    .dimensions = info.dim,
+	    .metric = info.params.metric,
+	    .storage = info.storage,
+	    .build_time_secs = seconds,
+	    .memory_bytes = info.total_bytes,
+	    .threads = (uint64_t)cli_threads(o.threads),
+	};
+	digest_text(info.vectors_digest, r.vectors_digest);
+	digest_text(info.graph_digest, r.graph_digest);
+	build_record_write(&cli_out.b, &r);
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = {0};
+	struct config c = CONFIG_DEFAULT;
+	struct vec_set set = VEC_SET_INIT;
+	struct index_meta meta = {0};
+	struct par *par = NULL;
+	struct hnsw *h = NULL;
+	double seconds;
+	int ret = -1;
+	cli_parse(&cli, argc, argv, 1, SIZE_MAX);
+	if (!o.output)
+		cli_usage(&cli, "no output file: say -o INDEX");
+	struct operands operands = {.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
+	cli_catch_signals();
+	if (o.config && read_config(&c, &err) != 0)
+		goto out;
+	c.m = o.m ? o.m : c.m;
+	c.ef_construction = o.ef_construction ? o.ef_construction : c.ef_construction;
+	c.ef_search = o.ef_search ? o.ef_search : c.ef_search;
+	c.seed = o.seed != UINT64_MAX ? o.seed : c.seed;
+	if (operand_vectors(&operands, cli.operand, cli.n_operands, (enum vec_format)o.format, &set,
+			    &meta, &err) != 0)
+		goto out;
+	enum vec_metric metric = o.metric >= 0	   ? (enum vec_metric)o.metric
+				 : meta.has_metric ? meta.metric
+						   : VEC_COSINE;
+	par = par_new(cli_threads(o.threads), &err);
+	if (!par || !(h = build(&set, &c, metric, par, &seconds, &err)))
+		goto out;
+	if (hnsw_write(h, o.output, &err) != 0)
+		goto out;
+	print_record(h, &c, seconds);
+	ret = 0;
+out:
+	hnsw_free(h);
+	par_free(par);
+	vec_set_release(&set);
+	index_meta_release(&meta);
+	operands_release(&operands);
+	return cli_finish(&cli, ret == 0 ? 0 : cli_error(&cli, &err));
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* index-add - register an index, or change what is registered */
+#include "base/clock.h"
+#include "catalog/operand.h"
+#include "cli/cli.h"
+
+static struct {
+	const char *source, *bucket, *eval_set, *model, *model_version, *store;
+	uint64_t dimensions;
+	int metric;
+	bool dry_run;
+} o = {.metric = -1};
+
+static const struct cli_opt opts[] = {
+    {0, "source", "DATASET", "where its vectors are (default: the dataset of the same name)",
+     CLI_STR, &o.source, 0, 0, NULL},
+    {0, "metric", "NAME", "cosine, l2 or ip (default cosine)", CLI_NAME, &o.metric, 0, 0,
+     vec_metric_names},
+    {0, "eval-set", "NAME", "its canonical eval set", CLI_STR, &o.eval_set, 0, 0, NULL},
+    {0, "bucket", "NAME", "the bucket it lives in (default primary)", CLI_STR, &o.bucket, 0, 0,
+     NULL},
+    {0, "dimensions", "N", "of its vectors (default: as in the dataset)", CLI_U64, &o.dimensions, 1,
+     VEC_MAX_DIM, NULL},
+    {0, "model-name", "NAME", "the model its vectors come from", CLI_STR, &o.model, 0, 0, NULL},
+    {0, "model-version", "TEXT", "and its version", CLI_STR, &o.model_version, 0, 0, NULL},
+    CLI_OPT_DRY_RUN(&o.dry_run),
+    CLI_OPT_STORE(&o.store),
+};
+
+static struct cli cli = {
+    .usage = "[options] NAME",
+    .about =
+	"Register index NAME, or change what is registered of it: what is not said stays.  Prints\n"
+	"its IndexMeta.",
+    CLI_OPTS(opts),
+};
+
+static int set_if(char **member, const char *text, struct err *err)
+{
+	return text ? index_meta_set(member, text, err) : 0;
+}
+
+/* Members that a new index has without being told. */
+static int defaults(struct index_meta *m, const char *name, struct err *err)
+{
+	char now[CLOCK_TEXT_MAX];
+	struct buf key = BUF_INIT;
+	clock_format(clock_wall_us(), now);
+	buf_adds(&key, "vectors/");
+	buf_adds(&key, o.source ? o.source : name);
+	int ret = buf_ok(&key, err);
+	if (ret == 0)
+		ret = index_meta_set(&m->index_name, name, err) ||
+		      index_meta_set(&m->source, name, err) ||
+		      index_meta_set(&m->bucket, META_BUCKET_DEFAULT, err) ||
+		      index_meta_set(&m->created_at, now, err) ||
+		      index_meta_set(&m->storage_key, key.data, err);
+	m->metric = VEC_COSINE;
+	m->has_metric = true;
+	buf_release(&key);
+	return ret ? -1 : 0;
+}
+
+/* What the dataset itself tells, if it is there. */
+static int measure_dataset(struct catalog *c, struct index_meta *m, struct err *err)
+{
+	struct store_names paths;
+	struct vec_set set = VEC_SET_INIT;
+	if (catalog_dataset_files(c, m->source, &paths, err) != 0)
+		return -1;
+	int ret = paths.count ? vec_set_open(&set, (const char *const *)paths.name, paths.count,
+					     VEC_HVEC, err)
+			      : 0;
+	if (ret == 0 && set.rows) {
+		if (o.dimensions && o.dimensions != set.dim)
+			ret = err_set(err, ERR_DATA, "dataset '%s' has dimension %u, not %llu",
+				      m->source, set.dim, (unsigned long long)o.dimensions);
+		m->dimensions = set.dim;
+		m->chunk_count = m->doc_count = set.rows;
+	} else if (o.dimensions) {
+		m->dimensions = o.dimensions;
+	}
+	vec_set_release(&set);
+	store_names_release(&paths);
+	return ret;
+}
+
+static int add(struct catalog *c, const char *name, struct err *err)
+{
+	struct index_meta m;
+	int known = catalog_index_get(c, name, &m, err);
+	int ret = known < 0 ? -1 : known ? 0 : defaults(&m, name, err);
+	if (ret == 0)
+		ret = set_if(&m.source, o.source, err) || set_if(&m.bucket, o.bucket, err) ||
+			      set_if(&m.eval_set, o.eval_set, err) ||
+			      set_if(&m.model_name, o.model, err) ||
+			      set_if(&m.model_version, o.model_version, err)
+			  ? -1
+			  : 0;
+	if (o.metric >= 0) {
+		m.metric = (enum vec_metric)o.metric;
+		m.has_metric = true;
+	}
+	if (ret == 0 && m.source && m.source[0])
+		ret = measure_dataset(c, &m, err);
+	if (ret == 0 && !o.dry_run)
+		ret = catalog_index_put(c, &m, err);
+	if (ret == 0)
+		index_meta_write(&cli_out.b, &m);
+	index_meta_release(&m);
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = {0};
+	struct catalog c = {0};
+	cli_parse(&cli, argc, argv, 1, 1);
+	c.warn = cli_warn_to(&cli);
+	int ret = catalog_check_name("index", cli.operand[0], &err);
+	if (ret == 0 && o.source)
+		ret = catalog_check_name("dataset", o.source, &err);
+	if (ret == 0 && o.bucket)
+		ret = catalog_check_name("bucket", o.bucket, &err);
+	if (ret == 0 && o.eval_set)
+		ret = catalog_check_name("eval set", o.eval_set, &err);
+	if (ret == 0)
+		ret = catalog_open(&c, cli_store(o.store), false, &err);
+	if (ret == 0)
+		ret = add(&c, cli.operand[0], &err);
+	catalog_close(&c);
+	return cli_finish(&cli, ret == 0 ? 0 : cli_error(&cli, &err));
+}

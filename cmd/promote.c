@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* promote - make a Trial's config the champion of its index */
+#include <pwd.h>
+#include <unistd.h>
+
+#include "catalog/catalog.h"
+#include "cli/cli.h"
+
+static struct {
+	const char *by, *note, *expect, *store;
+	double min_recall;
+	bool if_better, unattended, dry_run;
+} o;
+
+static const struct cli_opt opts[] = {
+    {0, "by", "WHO", "who promotes (default: the user's name)", CLI_STR, &o.by, 0, 0, NULL},
+    {0, "note", "TEXT", "why", CLI_STR, &o.note, 0, 0, NULL},
+    {0, "expect", "TRIAL_ID", "only if this one is promoted now (\"\": nothing is)", CLI_STR,
+     &o.expect, 0, 0, NULL},
+    {0, "if-better", NULL, "only if it beats the champion on the same data", CLI_FLAG, &o.if_better,
+     0, 0, NULL},
+    {0, "min-recall", "R", "only if its recall_at_k is at least R", CLI_F64, &o.min_recall, 0, 1,
+     NULL},
+    {0, "unattended", NULL, "not if its config was rolled back on the same vectors", CLI_FLAG,
+     &o.unattended, 0, 0, NULL},
+    CLI_OPT_DRY_RUN(&o.dry_run),
+    CLI_OPT_STORE(&o.store),
+};
+
+static struct cli cli = {
+    .usage = "[options] NAME [TRIAL_ID]",
+    .about =
+	"Promote a Trial of index NAME, by its id or as JSON lines on stdin, and print the new\n"
+	"state.  The one before goes on the history (see rollback).",
+    CLI_OPTS(opts),
+};
+
+static const char *user_name(void)
+{
+	struct passwd *pw = getpwuid(geteuid());
+	return pw && pw->pw_name ? pw->pw_name : "unknown";
+}
+
+static int promote(struct catalog *c, const char *index, const struct trial *t, struct err *err)
+{
+	struct promote_request r = {
+	    .index = index,
+	    .trial = t,
+	    .by = o.by ? o.by : user_name(),
+	    .note = o.note,
+	    .expect = o.expect,
+	    .if_better = o.if_better,
+	    .unattended = o.unattended,
+	    .min_recall = o.min_recall,
+	    .dry_run = o.dry_run,
+	};
+	return catalog_promote(c, &r, &cli_out.b, err);
+}
+
+static int by_id(struct catalog *c, const char *index, const char *id, struct err *err)
+{
+	struct buf line = BUF_INIT;
+	struct trial t;
+	struct store *bucket = catalog_bucket_of(c, index, err);
+	int found =
+	    bucket ? trial_log_find(bucket, index, span_of(id), &line, &t, &c->warn, err) : -1;
+	if (found == 0)
+		found = err_set(err, ERR_NO, "there is no Trial '%s' in the journal of '%s'", id,
+				index);
+	int ret = found > 0 ? promote(c, index, &t, err) : -1;
+	buf_release(&line);
+	return ret;
+}
+
+/* Trials on stdin, one after the other; those that do not pass the gates are told of. */
+struct stream {
+	struct catalog *catalog;
+	const char *index;
+	uint64_t seen, promoted;
+};
+
+static int take_trial(void *ctx, const struct trial *t, struct err *err)
+{
+	struct stream *s = ctx;
+	s->seen++;
+	if (!scan_text_is(t->index_name, span_of(s->index)))
+		return err_set(err, ERR_DATA, "Trial '%.*s' is of index '%.*s', expected '%s'",
+			       (int)t->id.n, t->id.p, (int)t->index_name.n, t->index_name.p,
+			       s->index);
+	if (promote(s->catalog, s->index, t, err) == 0) {
+		s->promoted++;
+		return io_sink_flush(&cli_out, err);
+	}
+	if (err->code != ERR_NO)
+		return -1;
+	cli_note(&cli, "not promoted: %.*s: %s", (int)t->id.n, t->id.p, err->msg);
+	return 0;
+}
+
+static int from_stdin(struct catalog *c, const char *index, struct err *err)
+{
+	struct stream s = {.catalog = c, .index = index};
+	int ret = trial_stream_read(0, "stdin", true, take_trial, &s, &c->warn, err);
+	if (ret != 0)
+		return -1;
+	if (s.seen == 0)
+		return err_set(err, ERR_DATA, "there is no Trial on stdin");
+	return s.promoted ? 0 : err_set(err, ERR_NO, "nothing was promoted");
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = {0};
+	struct catalog c = {0};
+	cli_parse(&cli, argc, argv, 1, 2);
+	const char *index = cli.operand[0];
+	c.warn = cli_warn_to(&cli);
+	int ret = catalog_check_name("index", index, &err);
+	if (ret == 0)
+		ret = catalog_open(&c, cli_store(o.store), cli.n_operands == 2, &err);
+	if (ret == 0)
+		ret = cli.n_operands == 2 ? by_id(&c, index, cli.operand[1], &err)
+					  : from_stdin(&c, index, &err);
+	catalog_close(&c);
+	return cli_finish(&cli, ret == 0 ? 0 : cli_error(&cli, &err));
+}

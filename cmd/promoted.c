@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* promoted - print the promoted config of an index */
+#include "catalog/catalog.h"
+#include "cli/cli.h"
+
+static struct {
+	const char *or_config, *store;
+	bool full, list;
+} o;
+
+static const struct cli_opt opts[] = {
+    {0, "or", "CONFIG", "print this config (JSON) if nothing is promoted", CLI_STR, &o.or_config, 0,
+     0, NULL},
+    {0, "full", NULL, "print the whole promotion file: current, history, rolled back", CLI_FLAG,
+     &o.full, 0, 0, NULL},
+    {0, "list", NULL, "print the promotion files of all indexes", CLI_FLAG, &o.list, 0, 0, NULL},
+    CLI_OPT_STORE(&o.store),
+};
+
+static struct cli cli = {
+    .usage = "[--or CONFIG | --full] NAME\n--list",
+    .about = "Print the config that is promoted for index NAME: what the next build is to use.  "
+	     "Exits 1,\n"
+	     "silently, if nothing is and no --or is given.",
+    CLI_OPTS(opts),
+};
+
+static void print_config(const struct config *c)
+{
+	struct json_out j = {.b = &cli_out.b};
+	config_write(&j, c);
+	buf_addc(&cli_out.b, '\n');
+}
+
+static void print_file(const struct promotion *p)
+{
+	promotion_write(&cli_out.b, p);
+	buf_addc(&cli_out.b, '\n');
+}
+
+/* 0: printed; 1: nothing is promoted; -1. */
+static int show(struct catalog *c, const char *index, struct err *err)
+{
+	struct promotion p;
+	int there = catalog_promotion_get(c, index, &p, NULL, err);
+	int ret = there < 0 ? -1 : 0;
+	if (there >= 0 && o.full) {
+		if (there)
+			print_file(&p);
+		else
+			ret = 1;
+	} else if (there >= 0 && p.current) {
+		print_config(&p.current->config);
+	} else if (there >= 0) {
+		ret = 1;
+	}
+	promotion_release(&p);
+	return ret;
+}
+
+static int show_default(struct err *err)
+{
+	struct config c;
+	if (config_parse(span_of(o.or_config), &c, err) != 0)
+		return err_prefix(err, "--or");
+	print_config(&c);
+	return 0;
+}
+
+static int list(struct catalog *c, struct err *err)
+{
+	struct store_names indexes;
+	int ret = catalog_promotion_list(c, &indexes, err);
+	for (size_t i = 0; ret == 0 && i < indexes.count; i++) {
+		struct promotion p;
+		ret = catalog_promotion_get(c, indexes.name[i], &p, NULL, err) < 0 ? -1 : 0;
+		if (ret == 0)
+			print_file(&p);
+		promotion_release(&p);
+	}
+	store_names_release(&indexes);
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = {0};
+	struct catalog c = {0};
+	cli_parse(&cli, argc, argv, 0, 1);
+	if (o.list == (cli.n_operands == 1))
+		cli_usage(&cli, o.list ? "--list takes no operand" : "no operand");
+	c.warn = cli_warn_to(&cli);
+	int ret = o.list ? 0 : catalog_check_name("index", cli.operand[0], &err);
+	if (ret == 0)
+		ret = catalog_open(&c, cli_store(o.store), !o.or_config, &err);
+	if (ret == 0)
+		ret = o.list ? list(&c, &err) : show(&c, cli.operand[0], &err);
+	if (ret == 1 && o.or_config && !o.full)
+		ret = show_default(&err);
+	catalog_close(&c);
+	return cli_finish(&cli, ret < 0 ? cli_error(&cli, &err) : ret);
+}

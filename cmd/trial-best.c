@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* trial-best - print the best Trial of an index, or the frontier */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "catalog/catalog.h"
+#include "cli/cli.h"
+#include "json/filter.h"
+#include "tune/best.h"
+
+static struct {
+	const char *by, *jq, *exclude, *store;
+	double min_recall;
+} o;
+
+static const struct cli_opt opts[] = {
+    {0, "by", "RULE", "recall, latency, pareto, winner or frontier (default pareto)", CLI_STR,
+     &o.by, 0, 0, NULL},
+    {0, "jq", "EXPR", "greatest value of a jq expression over the Trial", CLI_STR, &o.jq, 0, 0,
+     NULL},
+    {0, "min-recall", "R", "only Trials with at least this recall_at_k", CLI_F64, &o.min_recall, 0,
+     1, NULL},
+    {0, "exclude", "FILE", "no Trial with one of these configs (JSON lines)", CLI_STR, &o.exclude,
+     0, 0, NULL},
+    CLI_OPT_STORE(&o.store),
+};
+
+static struct cli cli = {
+    .usage = "[--by RULE | --jq EXPR] NAME",
+    .about = "Print the best Trial of index NAME, or of those on stdin (NAME is -).  Exits 1, "
+	     "silently,\n"
+	     "if there is none.",
+    CLI_OPTS(opts),
+};
+
+struct state {
+	bool front;
+	struct best best;
+	struct frontier frontier;
+	struct json_filter *filter;
+	double greatest; /* of the jq expression */
+	struct config *excluded;
+	size_t n_excluded;
+};
+
+static bool admitted(const struct state *s, const struct trial *t)
+{
+	if ((float)t->metrics.recall_at_k < (float)o.min_recall)
+		return false;
+	for (size_t i = 0; i < s->n_excluded; i++)
+		if (config_same(&s->excluded[i], &t->config))
+			return false;
+	return true;
+}
+
+static int by_expression(struct state *s, const struct trial *t, struct err *err)
+{
+	double v;
+	struct err why;
+	if (json_filter_number(s->filter, t->line, &v, &why) == 0) {
+		cli_note(&cli, "skipping Trial '%.*s': %s", (int)t->id.n, t->id.p, why.msg);
+		return 0;
+	}
+	if (s->best.any && v <= s->greatest)
+		return 0;
+	s->greatest = v;
+	s->best.any = true;
+	buf_clear(&s->best.line);
+	buf_addspan(&s->best.line, t->line);
+	return buf_ok(&s->best.line, err);
+}
+
+static int take_trial(void *ctx, const struct trial *t, struct err *err)
+{
+	struct state *s = ctx;
+	if (!admitted(s, t))
+		return 0;
+	if (s->filter)
+		return by_expression(s, t, err);
+	return s->front ? frontier_consider(&s->frontier, t, err) : best_consider(&s->best, t, err);
+}
+
+static int read_excluded(struct state *s, struct err *err)
+{
+	struct buf text = BUF_INIT;
+	int ret = io_read_file(o.exclude, (size_t)64 << 20, &text, err);
+	for (size_t at = 0, line = 1; ret == 0 && at < text.len; line++) {
+		struct span l = {text.data + at, strcspn(text.data + at, "\n")};
+		at += l.n + 1;
+		if (l.n == 0)
+			continue;
+		struct config *grown =
+		    mem_resize(s->excluded, s->n_excluded + 1, sizeof *grown, err);
+		if (!grown) {
+			ret = -1;
+			break;
+		}
+		s->excluded = grown;
+		if (config_parse(l, &grown[s->n_excluded++], err) != 0)
+			ret = err_prefix(err, "'%s' line %zu", o.exclude, line);
+	}
+	buf_release(&text);
+	return ret;
+}
+
+static int prepare(struct state *s, struct err *err)
+{
+	enum best_rule rule = BEST_PARETO;
+	if (o.by && o.jq)
+		cli_usage(&cli, "only one of --by and --jq can be meant");
+	s->front = o.by && strcmp(o.by, "frontier") == 0;
+	if (o.by && !s->front && best_rule_parse(span_of(o.by), &rule) != 0)
+		cli_usage(&cli, "unknown rule '%s', expected one of %s", o.by, best_rule_names);
+	best_init(&s->best, rule);
+	if (o.jq && !(s->filter = json_filter_new(o.jq, err)))
+		return -1;
+	return o.exclude ? read_excluded(s, err) : 0;
+}
+
+static int read_trials(struct state *s, const char *name, struct err *err)
+{
+	struct catalog c = {.warn = cli_warn_to(&cli)};
+	if (strcmp(name, "-") == 0)
+		return trial_stream_read(0, "stdin", false, take_trial, s, &c.warn, err);
+	if (catalog_check_name("index", name, err) != 0 ||
+	    catalog_open(&c, cli_store(o.store), true, err) != 0)
+		return -1;
+	struct store *bucket = catalog_bucket_of(&c, name, err);
+	int ret = bucket ? trial_log_read(bucket, name, false, take_trial, s, &c.warn, err) : -1;
+	catalog_close(&c);
+	return ret;
+}
+
+/* Print the answer; false if there is none. */
+static bool print_answer(struct state *s)
+{
+	/* The fastest first. */
+	for (size_t i = s->frontier.count; i-- > 0;) {
+		buf_add(&cli_out.b, s->frontier.point[i].line, s->frontier.point[i].len);
+		buf_addc(&cli_out.b, '\n');
+	}
+	if (s->best.any) {
+		buf_addspan(&cli_out.b, buf_span(&s->best.line));
+		buf_addc(&cli_out.b, '\n');
+	}
+	return s->best.any || s->frontier.count;
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = {0};
+	struct state s = {0};
+	cli_parse(&cli, argc, argv, 1, 1);
+	int ret = prepare(&s, &err);
+	if (ret == 0)
+		ret = read_trials(&s, cli.operand[0], &err);
+	if (ret == 0)
+		ret = best_end(&s.best, &err);
+	int status = ret != 0 ? cli_error(&cli, &err) : print_answer(&s) ? 0 : ERR_NO;
+	best_release(&s.best);
+	frontier_release(&s.frontier);
+	json_filter_free(s.filter);
+	free(s.excluded);
+	return cli_finish(&cli, status);
+}

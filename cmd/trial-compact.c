@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* trial-compact - merge the batches of a journal into one */
+#include "catalog/catalog.h"
+#include "cli/cli.h"
+#include "json/write.h"
+
+static struct {
+	bool zstd, dry_run;
+	const char *store;
+} o;
+
+static const struct cli_opt opts[] = {
+    {0, "zstd", NULL, "compress the new batch", CLI_FLAG, &o.zstd, 0, 0, NULL},
+    CLI_OPT_DRY_RUN(&o.dry_run),
+    CLI_OPT_STORE(&o.store),
+};
+
+static struct cli cli = {
+    .usage = "[--zstd] [-n] NAME",
+    .about =
+	"Merge the batches of index NAME's journal into one.  Lines are copied byte for byte;\n"
+	"readers and writers may go on meanwhile.",
+    CLI_OPTS(opts),
+};
+
+int main(int argc, char **argv)
+{
+	struct err err = {0};
+	struct catalog c = {0};
+	struct journal_compaction done;
+	struct json_out j = {.b = &cli_out.b};
+	cli_parse(&cli, argc, argv, 1, 1);
+	const char *name = cli.operand[0];
+	int ret = catalog_check_name("index", name, &err);
+	if (ret == 0)
+		ret = catalog_open(&c, cli_store(o.store), true, &err);
+	struct store *bucket = ret == 0 ? catalog_bucket_of(&c, name, &err) : NULL;
+	ret = bucket ? trial_log_compact(bucket, name, o.zstd, o.dry_run, &done, &err) : -1;
+	if (ret == 0) {
+		json_open(&j, '{');
+		json_kv_cstr(&j, "index_name", name);
+		json_kv_u64(&j, "batches", done.batches);
+		if (!o.dry_run && done.batches) {
+			json_kv_u64(&j, "lines", done.lines);
+			json_kv_cstr(&j, "into", done.into);
+		}
+		json_close(&j, '}');
+		buf_addc(&cli_out.b, '\n');
+	}
+	catalog_close(&c);
+	return cli_finish(&cli, ret == 0 ? 0 : cli_error(&cli, &err));
+}

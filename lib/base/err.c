@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/err.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void clean(char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			*s = '?';
+}
+
+static void set_va(struct err *err, enum err_code code, const char *fmt, va_list ap)
+{
+	err->code = code;
+	vsnprintf(err->msg, sizeof err->msg, fmt, ap);
+	clean(err->msg);
+}
+
+int err_set(struct err *err, enum err_code code, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	set_va(err, code, fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+void warn(const struct warn_to *w, const char *fmt, ...)
+{
+	char text[ERR_MSG_MAX];
+	va_list ap;
+	if (!w || !w->fn)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	clean(text);
+	w->fn(w->ctx, text);
+}
+
+int err_sys(struct err *err, const char *fmt, ...)
+{
+	int saved = errno;
+	char text[128];
+	va_list ap;
+	va_start(ap, fmt);
+	set_va(err, ERR_ENV, fmt, ap);
+	va_end(ap);
+	if (strerror_r(saved, text, sizeof text) != 0)
+		snprintf(text, sizeof text, "error %d", saved);
+	size_t len = strlen(err->msg);
+	snprintf(err->msg + len, sizeof err->msg - len, ": %s", text);
+	return -1;
+}
+
+int err_nomem(struct err *err)
+{
+	return err_set(err, ERR_ENV, "out of memory");
+}
+
+int err_prefix(struct err *err, const char *fmt, ...)
+{
+	char old[ERR_MSG_MAX];
+	memcpy(old, err->msg, sizeof old);
+	va_list ap;
+	va_start(ap, fmt);
+	set_va(err, err->code, fmt, ap);
+	va_end(ap);
+	size_t len = strlen(err->msg);
+	snprintf(err->msg + len, sizeof err->msg - len, ": %s", old);
+	return -1;
+}

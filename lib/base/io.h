@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BASE_IO_H
+#define BASE_IO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+
+/* ---- reading ---- */
+
+/* Append a whole file, or what is left of a descriptor, to ${out}.  More than
+ * ${max} bytes is ERR_DATA.  A missing file is ERR_ENV. */
+int io_read_file(const char *path, size_t max, struct buf *out, struct err *err) MUST_CHECK;
+int io_read_fd(int fd, const char *name, size_t max, struct buf *out, struct err *err) MUST_CHECK;
+
+/* A file mapped for reading.  An empty file gives data NULL, size 0. */
+struct io_map {
+	const unsigned char *data;
+	size_t size;
+};
+
+int io_map_open(struct io_map *m, const char *path, struct err *err) MUST_CHECK;
+int io_map_fd(struct io_map *m, int fd, const char *name, struct err *err) MUST_CHECK;
+void io_map_close(struct io_map *m);
+
+/*
+ * Lines of a descriptor.  A line is handed out without its newline and followed by
+ * at least NUM_PADDING readable bytes, the first of which is a newline or NUL; it
+ * lives until the next call.  The last line may lack its newline.
+ */
+struct io_lines {
+	int fd;
+	const char *name; /* for messages; not copied */
+	uint64_t number;  /* of the line handed out last, from 1 */
+	char *data;
+	size_t pos, len, cap, max;
+	bool eof;
+};
+
+/* ${max}: longest line that is accepted; longer ones are ERR_DATA. */
+int io_lines_init(struct io_lines *l, int fd, const char *name, size_t max,
+		  struct err *err) MUST_CHECK;
+void io_lines_release(struct io_lines *l);
+
+/* 1: ${line} is set; 0: end; -1: error. */
+int io_lines_next(struct io_lines *l, struct span *line, struct err *err) MUST_CHECK;
+
+/* Wait until a whole line (or the end) can be had without blocking: 1 yes, 0 not
+ * within ${timeout_ms} (-1: no limit), -1 error. */
+int io_lines_wait(struct io_lines *l, int timeout_ms, struct err *err) MUST_CHECK;
+
+/* ---- writing ---- */
+
+int io_write_all(int fd, const void *data, size_t len) MUST_CHECK; /* -1 and errno */
+
+/* Buffered output to a descriptor that someone else owns. */
+struct io_sink {
+	int fd;
+	const char *name; /* for messages; not copied */
+	struct buf b;
+};
+
+#define IO_SINK_INIT(fd, name)     \
+	{                          \
+		fd, name, BUF_INIT \
+	}
+
+/* Write out if more than a fair amount is held. */
+int io_sink_spill(struct io_sink *s, struct err *err) MUST_CHECK;
+int io_sink_flush(struct io_sink *s, struct err *err) MUST_CHECK;
+void io_sink_release(struct io_sink *s);
+
+/*
+ * A file that appears whole or not at all.  It has no name until it is committed
+ * (where the system can do that; else a name that starts with ".tmp-"), so a
+ * process killed at any moment leaves nothing behind.  If the path names something
+ * that is no regular file (a pipe, /dev/null) it is written directly.
+ */
+struct io_file {
+	int fd, dir_fd;
+	char *base, *tmp;
+	bool direct;
+	char *shown; /* the path, for messages */
+};
+
+enum io_commit {
+	IO_REPLACE, /* an existing file is replaced */
+	IO_CREATE,  /* an existing file is kept, and the result is 1 */
+};
+
+int io_file_open(struct io_file *f, const char *path, struct err *err) MUST_CHECK;
+
+/* The same below an open directory; ${name} has no slash. */
+int io_file_open_at(struct io_file *f, int dir_fd, const char *name, struct err *err) MUST_CHECK;
+int io_file_write(struct io_file *f, const void *data, size_t len, struct err *err) MUST_CHECK;
+
+/* Another name to commit under, after IO_CREATE gave 1. */
+int io_file_rename(struct io_file *f, const char *name, struct err *err) MUST_CHECK;
+
+/* Make it durable under its name: 0, 1 (IO_CREATE only: name taken), -1.  May be
+ * called again after 1. */
+int io_file_commit(struct io_file *f, enum io_commit how, struct err *err) MUST_CHECK;
+
+/* Forget it; after a commit this only releases memory. */
+void io_file_release(struct io_file *f);
+
+/* Directories. */
+int io_mkdirs(const char *path, struct err *err) MUST_CHECK; /* like mkdir -p, durable */
+int io_sync_dir(int dir_fd, const char *name, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BASE_SCAN_H
+#define BASE_SCAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+#define SCAN_MAX_DEPTH 256
+
+/*
+ * A strict pull reader of one JSON text (RFC 8259) that allocates nothing and
+ * hands out spans of the text itself, so that whatever is not changed can be
+ * written again byte by byte.  (libjq 1.6 would round integers above 2^53, print
+ * 0.96 as 0.95999999999999996, and accept NaN.)
+ *
+ * Every function skips blanks first.  Those that return bool return false on an
+ * error as well as on a "no"; scan_failed() tells which.  After an error every
+ * further call fails.
+ *
+ *	scan_init(&s, text);
+ *	if (scan_object(&s))
+ *		while (scan_member(&s, &key))
+ *			if (span_is(key, "id"))
+ *				scan_string(&s, &id);
+ *			else
+ *				scan_skip(&s, NULL);
+ *	if (!scan_end(&s))
+ *		... s.why, scan_column(&s)
+ */
+struct scan {
+	const char *p, *begin, *end;
+	const char *why; /* a constant string once something failed, else NULL */
+	bool first;	 /* no member or item of the innermost container was read yet */
+};
+
+void scan_init(struct scan *s, struct span text);
+
+/* One of { [ " 0 t f n, standing for the kind of value that comes next; 0: none. */
+char scan_peek(struct scan *s);
+
+bool scan_object(struct scan *s);		    /* take '{' */
+bool scan_member(struct scan *s, struct span *key); /* next key, its escapes as written; */
+						    /* false: took the '}' */
+bool scan_array(struct scan *s);		    /* take '[' */
+bool scan_item(struct scan *s);			    /* another item follows; false: took ']' */
+bool scan_string(struct scan *s, struct span *raw); /* inside of the quotes, as written */
+bool scan_f64(struct scan *s, double *v);	    /* finite */
+bool scan_u64(struct scan *s, uint64_t *v);	    /* a whole number, 0..2^53 */
+bool scan_bool(struct scan *s, bool *v);
+bool scan_null(struct scan *s);			  /* takes null if it is next */
+bool scan_skip(struct scan *s, struct span *raw); /* any value; ${raw} may be NULL */
+
+/* A string, or null, which leaves ${raw} alone. */
+bool scan_optional(struct scan *s, struct span *raw);
+
+/* The same as a decoded copy that replaces (and frees) ${out}; no NUL may be in it. */
+bool scan_copy(struct scan *s, char **out);
+
+bool scan_end(struct scan *s); /* only blanks are left, and no error */
+
+static inline bool scan_failed(const struct scan *s)
+{
+	return s->why != NULL;
+}
+
+/* Mark the text as not what was expected; ${why} is a constant string. */
+void scan_fail(struct scan *s, const char *why);
+
+/* 1-based column of the point reached. */
+size_t scan_column(const struct scan *s);
+
+/* ERR_DATA "column 17: expected ':'". */
+int scan_err(const struct scan *s, struct err *err);
+
+/* Append the decoded form of a raw string; it was checked by scan_string(). */
+void scan_decode(struct span raw, struct buf *out);
+
+/* Append ${text} as a quoted JSON string; bytes that are no UTF-8 become U+FFFD. */
+void scan_quote(struct buf *out, struct span text);
+
+/* The raw JSON string says the same as ${text}. */
+bool scan_text_is(struct span raw, struct span text);
+
+#endif

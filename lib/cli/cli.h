@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/io.h"
+
+/* Command lines, messages and output, the same for all programs.  Only cmd/ uses this. */
+
+enum cli_kind {
+	CLI_FLAG, /* bool */
+	CLI_STR,  /* const char * */
+	CLI_U32,  /* uint32_t in min..max */
+	CLI_U64,  /* uint64_t in min..max */
+	CLI_F64,  /* double in min..max */
+	CLI_LIST, /* struct cli_list of numbers in min..max: 10,20,40 or LO:HI */
+	CLI_NAME, /* int: which of ${names} it is */
+};
+
+struct cli_list {
+	uint32_t *v;
+	size_t n;
+};
+
+struct cli_opt {
+	char letter; /* 0: none */
+	const char *name;
+	const char *arg; /* what the help calls its argument; NULL for CLI_FLAG */
+	const char *help;
+	enum cli_kind kind;
+	void *to;
+	double min, max;
+	const char *const *names; /* CLI_NAME only; ends with NULL */
+};
+
+/* Options that several programs share, so that they are spelled and explained alike. */
+#define CLI_OPT_STORE(to)                                                                       \
+	{                                                                                       \
+		'S', "store", "URL", "where the records are (default: $HNSW_STORE or ./store)", \
+		    CLI_STR, to, 0, 0, NULL                                                     \
+	}
+#define CLI_OPT_M(to)                                                                            \
+	{                                                                                        \
+		'm', "m", "N", "links a new node asks for (2..512; default 16)", CLI_U32, to, 2, \
+		    512, NULL                                                                    \
+	}
+#define CLI_OPT_EF_CONSTRUCTION(to)                                                             \
+	{                                                                                       \
+		'c', "ef-construction", "N", "beam width while building (default 80)", CLI_U32, \
+		    to, 1, 1000000, NULL                                                        \
+	}
+#define CLI_OPT_EF_SEARCH(to)                                                                    \
+	{                                                                                        \
+		's', "ef-search", "N", "beam width of a search (default 30, kept in the index)", \
+		    CLI_U32, to, 1, 1000000, NULL                                                \
+	}
+#define CLI_OPT_SEED(to)                                                                  \
+	{                                                                                 \
+		0, "seed", "N", "seed of everything random (default 42)", CLI_U64, to, 0, \
+		    9007199254740991.0, NULL                                              \
+	}
+#define CLI_OPT_METRIC(to)                                                                   \
+	{                                                                                    \
+		0, "metric", "NAME", "cosine, l2 or ip (default: the index's, else cosine)", \
+		    CLI_NAME, to, 0, 0, vec_metric_names                                     \
+	}
+#define CLI_OPT_FORMAT(to)                                                                       \
+	{                                                                                        \
+		0, "format", "NAME", "format of the vectors (default: by suffix; stdin: jsonl)", \
+		    CLI_NAME, to, 0, 0, vec_format_names                                         \
+	}
+#define CLI_OPT_THREADS(to, why)                                                              \
+	{                                                                                     \
+		't', "threads", "N", "threads (default: " why ")", CLI_U32, to, 1, 1024, NULL \
+	}
+#define CLI_OPT_DRY_RUN(to)                                                                      \
+	{                                                                                        \
+		'n', "dry-run", NULL, "say what would be done, change nothing", CLI_FLAG, to, 0, \
+		    0, NULL                                                                      \
+	}
+
+struct cli {
+	const char *usage; /* what follows the program's name; more forms after newlines */
+	const char *about; /* one sentence or a few */
+	const struct cli_opt *opts;
+	size_t n_opts;
+	/* set by cli_parse() */
+	const char *prog;
+	bool quiet;
+	int verbose;
+	const char **operand;
+	size_t n_operands;
+};
+
+#define CLI_OPTS(array) .opts = array, .n_opts = sizeof(array) / sizeof(array)[0]
+
+/*
+ * Parse the command line; options may stand anywhere, names are not abbreviated.  -h, -V, -q and -v
+ * are added.  Exits for --help and --version (0) and for what is wrong (2).  ${min}..${max}
+ * operands are wanted.
+ */
+void cli_parse(struct cli *c, int argc, char **argv, size_t min, size_t max);
+
+/* Exit with status 2, "prog: <message>" and "try 'prog --help'". */
+_Noreturn void cli_usage(const struct cli *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Print the error; returns the exit status it asks for. */
+int cli_error(const struct cli *c, const struct err *err);
+
+/* A remark on stderr, "prog: <text>", unless -q. */
+void cli_note(const struct cli *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* For libraries' warnings, which -q does not silence. */
+struct warn_to cli_warn_to(const struct cli *c);
+
+/* The store that options and environment name. */
+const char *cli_store(const char *option);
+
+/* ---- standard output ---- */
+
+extern struct io_sink cli_out;
+
+/*
+ * Write out what cli_out holds and return the exit status: ${status}, or 6 if it could not
+ * be delivered.
+ */
+int cli_finish(const struct cli *c, int status);
+
+/* ---- progress ---- */
+
+/* A line on stderr that tells rate, share done and time left; only on a terminal and
+ * without -q. */
+struct cli_progress {
+	const struct cli *cli;
+	const char *doing; /* "inserted" */
+	bool shown;
+	uint64_t start_ns, last_ns;
+};
+
+void cli_progress_start(struct cli_progress *p, const struct cli *c, const char *doing);
+void cli_progress_show(struct cli_progress *p, uint64_t done, uint64_t total);
+void cli_progress_end(struct cli_progress *p);
+
+/* ---- interruption ---- */
+
+/* From now on SIGINT and SIGTERM only set a flag, so that work can end in order. */
+void cli_catch_signals(void);
+bool cli_interrupted(void);
+
+/* Threads to use: the option, or all cores if it is 0. */
+int cli_threads(uint32_t option);
+
+#endif

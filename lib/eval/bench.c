@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+#include "eval/bench.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define MIN_ROUNDS 3
+#define MAX_ROUNDS 1000
+#define BRUTE_QUERIES 32
+#define BRUTE_SECONDS 1.0
+#define NS 1e9
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return x < y ? -1 : x > y;
+}
+
+static void sort_values(double *v, uint64_t n)
+{
+	if (n)
+		qsort(v, n, sizeof *v, by_value);
+}
+
+double bench_percentile(const double *sorted, uint64_t n, double p)
+{
+	uint64_t i = (uint64_t)llround((double)(n - 1) * p);
+	return sorted[i < n ? i : n - 1];
+}
+
+static double median(double *v, uint64_t n)
+{
+	sort_values(v, n);
+	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+static double rounded(double v, double parts)
+{
+	return round(v * parts) / parts;
+}
+
+/* ---- preparing ---- */
+
+static int check_fit(const struct evalset *e, const struct hnsw_info *info, struct err *err)
+{
+	char digest[DIGEST_TEXT_MAX];
+	digest_text(info->vectors_digest, digest);
+	if (e->dim && e->dim != info->dim)
+		return err_set(err, ERR_DATA, "the queries have dimension %u, the index has %u",
+			       e->dim, info->dim);
+	if (e->has_metric && e->metric != info->params.metric)
+		return err_set(err, ERR_DATA, "the answers are by metric %s, the index has %s",
+			       vec_metric_name(e->metric), vec_metric_name(info->params.metric));
+	if (e->vectors_digest[0] && strcmp(e->vectors_digest, digest) != 0)
+		return err_set(err, ERR_DATA,
+			       "the answers belong to other vectors (digest %s, the index has %s): "
+			       "compute them again with evalset --refresh",
+			       e->vectors_digest, digest);
+	return 0;
+}
+
+static struct span id_of(const void *ctx, uint64_t row, char *tmp)
+{
+	return hnsw_id(ctx, (uint32_t)row, tmp);
+}
+
+static const float *query_at(const struct bench *b, uint64_t i)
+{
+	return b->set->vectors + (size_t)b->query[i] * b->set->dim;
+}
+
+/* Median time of an exact search, over some of the queries, on one thread. */
+static int time_brute_force(struct bench *b, struct err *err)
+{
+	double t[BRUTE_QUERIES];
+	uint64_t n = 0, start = clock_mono_ns();
+	while (n < b->n && n < BRUTE_QUERIES &&
+	       (n < 3 || (double)(clock_mono_ns() - start) < BRUTE_SECONDS * NS)) {
+		uint64_t before = clock_mono_ns();
+		if (hnsw_search_exact(b->index, query_at(b, n), b->set->k, &b->scratch[0], b->hits,
+				      err) < 0)
+			return -1;
+		t[n++] = (double)(clock_mono_ns() - before) / 1000;
+	}
+	b->brute_force_us = rounded(median(t, n), 1000);
+	return 0;
+}
+
+/* How many answers of query number ${q} of the set count. */
+static uint32_t n_answers(const struct bench *b, uint32_t q)
+{
+	uint32_t n = b->set->query[q].n_truth;
+	return n < b->set->k ? n : b->set->k;
+}
+
+static int find_limits(struct bench *b, const struct hnsw_info *info, struct err *err)
+{
+	uint32_t *node = mem_array(info->rows, sizeof *node, err);
+	if (!node)
+		return -1;
+	hnsw_row_nodes(b->index, node);
+	for (uint64_t i = 0; i < b->n; i++) {
+		uint32_t q = b->query[i],
+			 row = b->rows.truth[(size_t)q * b->set->k + n_answers(b, q) - 1];
+		b->limit[i] = -INFINITY;
+		if (row == IDMAP_NONE)
+			continue;
+		double d = hnsw_node_distance(b->index, query_at(b, i), node[row], &b->scratch[0]);
+		b->limit[i] = d + 1e-6 * (info->params.metric == VEC_L2 ? fabs(d) : fabs(d) + 1);
+	}
+	free(node);
+	return 0;
+}
+
+int bench_init(struct bench *b, const struct hnsw *index, const struct evalset *set,
+	       const struct dist_kernels *kernels, struct par *par, struct err *err)
+{
+	struct hnsw_info info;
+	size_t threads = (size_t)par_threads(par);
+	*b = (struct bench){.index = index, .set = set, .kernels = kernels, .par = par};
+	hnsw_info(index, false, &info);
+	if (check_fit(set, &info, err) != 0)
+		return -1;
+	struct id_source source = {info.rows, id_of, index};
+	b->query = mem_array(set->n, sizeof *b->query, err);
+	b->scratch = mem_zeroed(threads, sizeof *b->scratch, err);
+	b->hits = mem_array(threads, ((size_t)set->k + 1) * sizeof *b->hits, err);
+	b->err = mem_zeroed(threads, sizeof *b->err, err);
+	b->limit = mem_array(set->n, sizeof *b->limit, err);
+	if (!b->limit || !b->query || !b->scratch || !b->hits || !b->err)
+		goto fail;
+	for (uint32_t i = 0; i < set->n; i++)
+		if (set->query[i].has_vector && set->query[i].n_truth)
+			b->query[b->n++] = i;
+	if (b->n == 0) {
+		err_set(
+		    err, ERR_DATA,
+		    "no query has both a vector and answers: compute them with evalset --refresh");
+		goto fail;
+	}
+	if (eval_rows_find(&b->rows, set, &source, err) != 0)
+		goto fail;
+	for (size_t t = 0; t < threads; t++)
+		if (hnsw_scratch_init(&b->scratch[t], index, kernels, err) != 0)
+			goto fail;
+	if (find_limits(b, &info, err) != 0 || time_brute_force(b, err) != 0)
+		goto fail;
+	return 0;
+fail:
+	bench_release(b);
+	return -1;
+}
+
+void bench_release(struct bench *b)
+{
+	for (int t = 0; b->scratch && t < par_threads(b->par); t++)
+		hnsw_scratch_release(&b->scratch[t]);
+	free(b->scratch);
+	free(b->hits);
+	free(b->err);
+	free(b->query);
+	free(b->limit);
+	eval_rows_release(&b->rows);
+	*b = (struct bench){0};
+}
+
+/* ---- measuring ---- */
+
+struct round {
+	struct bench *b;
+	uint32_t ef;
+	double *latency_us;    /* n, or NULL: the round that counts recall */
+	double *recall, *ties; /* n */
+	_Atomic int failed;    /* number of the thread, from 1 */
+};
+
+/* Hits of query ${i} without the one that is no answer; at most k are left. */
+static int find_hits(const struct bench *b, uint64_t i, uint32_t ef, struct hnsw_scratch *s,
+		     struct hnsw_hit *hits, struct err *err)
+{
+	uint32_t exclude = b->rows.exclude[b->query[i]];
+	size_t k = b->set->k, want = k + (exclude != IDMAP_NONE);
+	int n = hnsw_search(b->index, query_at(b, i), want, ef > want ? ef : want, s, hits, err);
+	if (exclude == IDMAP_NONE)
+		return n;
+	int kept = 0;
+	for (int h = 0; h < n; h++)
+		if (hits[h].row != exclude && (size_t)kept < k)
+			hits[kept++] = hits[h];
+	return kept;
+}
+
+static void count_recall(const struct round *r, uint64_t i, const struct hnsw_hit *hits, int n)
+{
+	const struct bench *b = r->b;
+	uint32_t q = b->query[i], n_true = n_answers(b, q), found = 0, near = 0;
+	const uint32_t *truth = b->rows.truth + (size_t)q * b->set->k;
+	for (int h = 0; h < n; h++) {
+		for (uint32_t t = 0; t < n_true; t++)
+			if (truth[t] == hits[h].row) {
+				found++;
+				break;
+			}
+		near += hits[h].distance <= b->limit[i];
+	}
+	/* In k-ths of a query: whole numbers, unless there are fewer than k answers. */
+	r->recall[i] = found * ((double)b->set->k / n_true);
+	r->ties[i] = (near < n_true ? near : n_true) * ((double)b->set->k / n_true);
+}
+
+static void search_queries(void *ctx, uint64_t begin, uint64_t end, int thread)
+{
+	struct round *r = ctx;
+	struct bench *b = r->b;
+	struct hnsw_scratch *s = &b->scratch[thread];
+	struct hnsw_hit *hits = b->hits + (size_t)thread * (b->set->k + 1);
+	for (uint64_t i = begin; i < end && !r->failed; i++) {
+		uint64_t before = clock_mono_ns();
+		int n = find_hits(b, i, r->ef, s, hits, &b->err[thread]);
+		if (n < 0)
+			r->failed = thread + 1;
+		else if (r->latency_us)
+			r->latency_us[i] = (double)(clock_mono_ns() - before) / 1000;
+		else
+			count_recall(r, i, hits, n);
+	}
+}
+
+static double run_round(struct round *r)
+{
+	uint64_t start = clock_mono_ns();
+	par_run(r->b->par, r->b->n, 16, search_queries, r);
+	return (double)(clock_mono_ns() - start) / NS;
+}
+
+static double sum(const double *v, uint64_t n)
+{
+	double s = 0;
+	for (uint64_t i = 0; i < n; i++)
+		s += v[i];
+	return s;
+}
+
+static uint64_t scratch_bytes(const struct bench *b)
+{
+	uint64_t bytes = 0;
+	for (int t = 0; t < par_threads(b->par); t++)
+		bytes += b->scratch[t].bytes;
+	return bytes;
+}
+
+static void count_work(struct bench *b, struct bench_result *out)
+{
+	uint64_t distances = 0, hops = 0;
+	for (int t = 0; t < par_threads(b->par); t++) {
+		distances += b->scratch[t].distances;
+		hops += b->scratch[t].hops;
+	}
+	out->distances_per_query = (double)distances / (double)b->n;
+	out->hops_per_query = (double)hops / (double)b->n;
+}
+
+int bench_run(struct bench *b, uint32_t ef_search, double min_seconds, struct bench_result *out,
+	      struct err *err)
+{
+	struct round r = {.b = b, .ef = ef_search};
+	struct hnsw_info info;
+	double *p[4] = {0}, *latency = mem_array(b->n, sizeof *latency, err), spent = 0;
+	int ret = -1;
+	*out = (struct bench_result){.queries = b->n};
+	r.recall = mem_array(b->n, sizeof *r.recall, err);
+	r.ties = mem_array(b->n, sizeof *r.ties, err);
+	for (int i = 0; i < 4; i++)
+		p[i] = mem_array(MAX_ROUNDS, sizeof *p[i], err);
+	if (!latency || !r.recall || !r.ties || !p[0] || !p[1] || !p[2] || !p[3])
+		goto out;
+	for (int t = 0; t < par_threads(b->par); t++)
+		b->scratch[t].distances = b->scratch[t].hops = 0;
+	run_round(&r);
+	count_work(b, out);
+	out->recall_at_k = sum(r.recall, b->n) / ((double)b->n * b->set->k);
+	out->recall_at_k_ties = sum(r.ties, b->n) / ((double)b->n * b->set->k);
+	r.latency_us = latency;
+	uint64_t n = 0;
+	while (!r.failed && n < MAX_ROUNDS && (n < MIN_ROUNDS || spent < min_seconds)) {
+		double seconds = run_round(&r);
+		spent += seconds;
+		p[3][n] = (double)b->n / seconds;
+		sort_values(latency, b->n);
+		p[0][n] = bench_percentile(latency, b->n, 0.50);
+		p[1][n] = bench_percentile(latency, b->n, 0.95);
+		p[2][n] = bench_percentile(latency, b->n, 0.99);
+		n++;
+	}
+	if (r.failed) {
+		*err = b->err[r.failed - 1];
+		goto out;
+	}
+	out->rounds = n;
+	/* The clock tells nanoseconds; further digits would only look exact. */
+	out->p50_us = rounded(median(p[0], n), 1000);
+	out->p95_us = rounded(median(p[1], n), 1000);
+	out->p99_us = rounded(median(p[2], n), 1000);
+	out->qps = rounded(median(p[3], n), 10);
+	hnsw_info(b->index, false, &info);
+	out->memory_bytes = info.total_bytes + scratch_bytes(b);
+	ret = 0;
+out:
+	free(latency);
+	free(r.recall);
+	free(r.ties);
+	for (int i = 0; i < 4; i++)
+		free(p[i]);
+	return ret;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef EVAL_MAKE_H
+#define EVAL_MAKE_H
+
+#include "eval/truth.h"
+#include "record/evalset.h"
+
+/* How answers are computed. */
+struct make_truth {
+	const struct vec_set *base;
+	enum vec_metric metric;
+	struct par *par;
+	const struct dist_kernels *kernels;
+	void (*progress)(void *ctx, uint64_t done, uint64_t total);
+	void *ctx;
+};
+
+/*
+ * Compute the exact answers of every query that has a vector, and set metric,
+ * vectors_digest and truth_built.  ERR_DATA: a dimension that differs.
+ */
+int evalset_make_truth(struct evalset *e, const struct make_truth *how, struct err *err) MUST_CHECK;
+
+/* Row numbers of a seeded sample of ${count} of ${rows}, increasing; free() it. */
+uint32_t *evalset_sample(uint64_t seed, uint32_t rows, uint32_t count, struct err *err) MUST_CHECK;
+
+/* Make query ${i} out of a row of a set: its id and vector. */
+int evalset_query_from_row(struct evalset *e, uint64_t i, const struct vec_set *set, uint64_t row,
+			   struct err *err) MUST_CHECK;
+
+#endif

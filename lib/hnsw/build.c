@@ -1,0 +1,667 @@
+/* SPDX-License-Identifier: MIT */
+#include "hnsw/graph_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+
+/*
+ * The build is deterministic and parallel: nodes are inserted in batches.  Every node
+ * of a batch searches the graph as it was before the batch and writes only its own
+ * rows of links; then the links back are merged, each destination by one thread, from
+ * a list sorted by (distance, node).  No step depends on which thread does it.
+ * (The scheme of ParlayANN, Dobson et al., PPoPP 2024.)
+ *
+ * Batches grow with the graph up to a fixed number, so where they end depends only on
+ * what is already there, not on how much will come.
+ */
+#define BATCH_MAX 512
+#define BATCH_SHARE 32 /* a batch is at most this part of the graph */
+
+/* Links carry their distance while building. */
+struct layer {
+	uint32_t *links;
+	float *dist;
+	uint32_t stride, room;
+};
+
+struct build {
+	struct hnsw *h;
+	struct layer base, upper;
+	uint8_t *level;		/* a node */
+	const uint32_t *row_of; /* rows in order of insertion */
+	struct par *par;
+	const struct dist_kernels *kernels;
+	struct hnsw_scratch *scratch; /* one a thread */
+	struct err *err;	      /* one a thread */
+	uint32_t *upper_of;	      /* of the batch's nodes: number as upper */
+	uint32_t done;		      /* nodes inserted; the batch is done .. batch_end-1 */
+	uint32_t batch_end;
+	struct back_link *request;
+	uint32_t *group; /* where the requests of a destination begin */
+	const struct layer *merge_layer;
+	bool merge_upper;
+};
+
+/* Asks the row ${to} (a node; above layer 0 the number of the row) for a link to ${from}. */
+struct back_link {
+	uint32_t to, from;
+	float distance;
+};
+
+/* ---- loading the vectors ---- */
+
+struct load_job {
+	const struct vec_set *set;
+	const uint32_t *order;
+	float *vectors;
+	uint64_t *hash;
+	size_t stride;
+	bool unit;
+	struct err *err;
+	bool *failed;
+};
+
+static void load_rows(void *ctx, uint64_t begin, uint64_t end, int thread)
+{
+	struct load_job *j = ctx;
+	size_t dim = j->set->dim;
+	for (uint64_t i = begin; i < end && !j->failed[thread]; i++) {
+		float *v = j->vectors + i * j->stride;
+		if (vec_set_row(j->set, j->order[i], v, &j->err[thread]) != 0) {
+			j->failed[thread] = true;
+			return;
+		}
+		if (j->unit)
+			vec_normalise(v, dim);
+		for (size_t k = 0; k < dim; k++)
+			v[k] += 0.0f; /* -0 and 0 are equal */
+		j->hash[i] = digest_xxh64(v, dim * sizeof *v, 0);
+	}
+}
+
+/*
+ * Rows whose vectors are equal become one node: identical points would only link to each
+ * other and wall each other off.  Moves the distinct ones together and fills node_row,
+ * dup_node, dup_row, all in order of insertion.
+ */
+static int fold_duplicates(struct hnsw *h, float *vectors, const uint32_t *order,
+			   const uint64_t *hash, uint32_t *node_row, uint32_t *dup_node,
+			   uint32_t *dup_row, struct err *err)
+{
+	size_t stride = h->head.stride;
+	uint64_t rows = h->head.rows, slots = 16;
+	while (slots < 2 * rows)
+		slots *= 2;
+	uint32_t *table = mem_array(slots, sizeof *table, err);
+	if (!table)
+		return -1;
+	memset(table, 0xff, slots * sizeof *table);
+	uint32_t nodes = 0, dups = 0;
+	for (uint64_t i = 0; i < rows; i++) {
+		const float *v = vectors + i * stride;
+		uint64_t at = hash[i] & (slots - 1);
+		while (table[at] != HNSW_NONE &&
+		       memcmp(vectors + table[at] * stride, v, stride * sizeof *v) != 0)
+			at = (at + 1) & (slots - 1);
+		if (table[at] != HNSW_NONE) {
+			dup_node[dups] = table[at];
+			dup_row[dups++] = order[i];
+			continue;
+		}
+		table[at] = nodes;
+		if (nodes != i)
+			memmove(vectors + nodes * stride, v, stride * sizeof *v);
+		node_row[nodes++] = order[i];
+	}
+	free(table);
+	h->head.nodes = nodes;
+	h->head.dups = dups;
+	return 0;
+}
+
+static int by_node_and_row(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+	if (x[0] != y[0])
+		return x[0] < y[0] ? -1 : 1;
+	return x[1] < y[1] ? -1 : x[1] > y[1];
+}
+
+/* The list of duplicates as two arrays in order of (node, row). */
+static int keep_duplicates(struct hnsw *h, const uint32_t *dup_node, const uint32_t *dup_row,
+			   struct err *err)
+{
+	uint32_t n = h->head.dups, (*pair)[2] = mem_array(n, sizeof *pair, err);
+	struct mem_block *block = &h->block[h->blocks];
+	if (!pair || mem_block_alloc(block, 2 * (size_t)n * sizeof(uint32_t), err) != 0) {
+		free(pair);
+		return -1;
+	}
+	h->blocks++;
+	for (uint32_t i = 0; i < n; i++) {
+		pair[i][0] = dup_node[i];
+		pair[i][1] = dup_row[i];
+	}
+	if (n)
+		qsort(pair, n, sizeof *pair, by_node_and_row);
+	uint32_t *node = block->p, *row = node + n;
+	for (uint32_t i = 0; i < n; i++) {
+		node[i] = pair[i][0];
+		row[i] = pair[i][1];
+	}
+	h->dup_node = node;
+	h->dup_row = row;
+	free(pair);
+	return 0;
+}
+
+static void *new_block(struct hnsw *h, size_t count, size_t size, struct err *err)
+{
+	size_t bytes;
+	struct mem_block *block = &h->block[h->blocks];
+	if (!num_mul(count, size, &bytes)) {
+		err_nomem(err);
+		return NULL;
+	}
+	if (mem_block_alloc(block, bytes ? bytes : 64, err) != 0)
+		return NULL;
+	h->blocks++;
+	return block->p;
+}
+
+static int load_vectors(struct hnsw *h, const struct vec_set *set, struct par *par, struct err *err)
+{
+	uint32_t rows = (uint32_t)set->rows;
+	size_t threads = (size_t)par_threads(par), stride = h->head.stride;
+	int ret = -1;
+	uint32_t *order = mem_array(rows, sizeof *order, err);
+	uint32_t *dup_node = mem_array(rows, sizeof *dup_node, err);
+	uint32_t *dup_row = mem_array(rows, sizeof *dup_row, err);
+	float *vectors = new_block(h, rows, stride * sizeof *vectors, err);
+	uint32_t *node_row = new_block(h, rows, sizeof *node_row, err);
+	struct load_job j = {.set = set,
+			     .order = order,
+			     .vectors = vectors,
+			     .stride = stride,
+			     .unit = h->head.metric == VEC_COSINE};
+	j.hash = mem_array(rows, sizeof *j.hash, err);
+	j.err = mem_zeroed(threads, sizeof *j.err, err);
+	j.failed = mem_zeroed(threads, sizeof *j.failed, err);
+	if (!order || !dup_node || !dup_row || !vectors || !node_row || !j.hash || !j.err ||
+	    !j.failed)
+		goto out;
+	rng_permutation(h->head.seed, order, rows);
+	par_run(par, rows, 256, load_rows, &j);
+	for (size_t t = 0; t < threads; t++)
+		if (j.failed[t]) {
+			*err = j.err[t];
+			goto out;
+		}
+	if (fold_duplicates(h, vectors, order, j.hash, node_row, dup_node, dup_row, err) != 0 ||
+	    keep_duplicates(h, dup_node, dup_row, err) != 0)
+		goto out;
+	h->vectors = vectors;
+	h->node_row = node_row;
+	ret = 0;
+out:
+	free(order);
+	free(dup_node);
+	free(dup_row);
+	free(j.hash);
+	free(j.err);
+	free(j.failed);
+	return ret;
+}
+
+static int keep_ids(struct hnsw *h, const struct vec_set *set, struct err *err)
+{
+	if (!set->id_end)
+		return 0;
+	uint64_t bytes = set->id_end[set->rows - 1];
+	uint64_t *end = new_block(h, set->rows, sizeof *end, err);
+	char *text = new_block(h, bytes, 1, err);
+	if (!end || !text)
+		return -1;
+	memcpy(end, set->id_end, set->rows * sizeof *end);
+	memcpy(text, set->id_text, bytes);
+	h->id_end = end;
+	h->id_text = text;
+	h->id_text_bytes = bytes;
+	return 0;
+}
+
+/* ---- levels ---- */
+
+/*
+ * The level of a row is the number of l >= 1 with hash(seed, row) < 2^64 / m^l: the paper's
+ * floor(-ln(U) / ln(m)) without a logarithm, so it is the same on every machine.
+ */
+static uint32_t level_of(const struct hnsw *h, uint32_t node, const uint64_t *threshold)
+{
+	uint64_t x = rng_hash(h->head.seed, h->node_row[node]);
+	uint32_t l = 0;
+	while (l < HNSW_MAX_LEVEL && x < threshold[l])
+		l++;
+	return l;
+}
+
+static int assign_levels(struct build *b, struct err *err)
+{
+	struct hnsw *h = b->h;
+	uint64_t threshold[HNSW_MAX_LEVEL];
+	uint32_t nodes = h->head.nodes, upper = 0;
+	uint64_t rows = 0;
+	threshold[0] = UINT64_MAX / h->head.m;
+	for (int l = 1; l < HNSW_MAX_LEVEL; l++)
+		threshold[l] = threshold[l - 1] / h->head.m;
+	b->level = mem_array(nodes, sizeof *b->level, err);
+	if (!b->level)
+		return -1;
+	for (uint32_t i = 0; i < nodes; i++) {
+		b->level[i] = (uint8_t)level_of(h, i, threshold);
+		upper += b->level[i] > 0;
+		rows += b->level[i];
+	}
+	if (rows > UINT32_MAX)
+		return err_set(err, ERR_USAGE, "m=%u gives too many rows on upper layers",
+			       h->head.m);
+	uint32_t *upper_node = new_block(h, upper, sizeof *upper_node, err);
+	uint32_t *first = new_block(h, (size_t)upper + 1, sizeof *first, err);
+	if (!upper_node || !first)
+		return -1;
+	uint32_t u = 0, row = 0;
+	for (uint32_t i = 0; i < nodes; i++)
+		if (b->level[i]) {
+			upper_node[u] = i;
+			first[u++] = row;
+			row += b->level[i];
+		}
+	first[u] = row;
+	h->upper_node = upper_node;
+	h->upper_first = first;
+	h->head.upper_rows = row;
+	/* head.upper counts those inserted so far, while building. */
+	return 0;
+}
+
+/* ---- choosing links ---- */
+
+static uint32_t layer_node(const struct build *b, bool upper, uint32_t x)
+{
+	return upper ? b->h->upper_node[x] : x;
+}
+
+/* Distance between two nodes, as the search would give it. */
+static float between(const struct build *b, uint32_t x, uint32_t y)
+{
+	const struct hnsw *h = b->h;
+	const float *v = hnsw_vector(h, x), *w = hnsw_vector(h, y);
+	return h->head.metric == VEC_L2 ? b->kernels->l2(v, w, h->head.dim)
+					: 1.0f - b->kernels->dot(v, w, h->head.dim);
+}
+
+/*
+ * Algorithm 4, without extending or refilling: walk the candidates from near to far and
+ * keep one if it is nearer to the base than to every kept one.  ${key}: ${count} pool keys in
+ * order; the kept ones are moved to the front.  Returns how many, at most ${room}.
+ */
+static size_t select_diverse(const struct build *b, bool upper, uint64_t *key, size_t count,
+			     size_t room)
+{
+	const struct hnsw *h = b->h;
+	size_t kept = 0, dim = h->head.dim;
+	bool l2 = h->head.metric == VEC_L2;
+	for (size_t i = 0; i < count && kept < room; i++) {
+		uint32_t c = layer_node(b, upper, pool_node(key[i]));
+		const float *v = hnsw_vector(h, c), *row[4];
+		float to_base = topk_distance(key[i]), d[4];
+		bool good = true;
+		size_t j = 0;
+		for (; good && j + 4 <= kept; j += 4) {
+			for (size_t k = 0; k < 4; k++)
+				row[k] =
+				    hnsw_vector(h, layer_node(b, upper, pool_node(key[j + k])));
+			if (l2)
+				b->kernels->l2_4(v, row, dim, d);
+			else
+				b->kernels->dot_4(v, row, dim, d);
+			for (size_t k = 0; k < 4; k++)
+				good &= !((l2 ? d[k] : 1.0f - d[k]) < to_base);
+		}
+		for (; good && j < kept; j++)
+			good = !(between(b, c, layer_node(b, upper, pool_node(key[j]))) < to_base);
+		if (good)
+			key[kept++] = key[i];
+	}
+	return kept;
+}
+
+static void write_row(const struct layer *l, size_t row, const uint64_t *key, size_t count)
+{
+	uint32_t *links = l->links + row * l->stride;
+	float *dist = l->dist + row * l->stride;
+	for (size_t i = 0; i < count; i++) {
+		links[i] = pool_node(key[i]);
+		dist[i] = topk_distance(key[i]);
+	}
+	for (size_t i = count; i < l->stride; i++)
+		links[i] = HNSW_NONE;
+}
+
+/* ---- phase one: each node of the batch finds its neighbours ---- */
+
+static size_t choose_links(struct build *b, bool upper, uint64_t *pool, size_t count)
+{
+	size_t m = b->h->head.m;
+	return count <= m ? count : select_diverse(b, upper, pool, count, m);
+}
+
+static void insert_node(struct build *b, struct hnsw_scratch *s, uint32_t node)
+{
+	const struct hnsw *h = b->h;
+	const float *v = hnsw_vector(h, node);
+	size_t ef = h->head.ef_construction, count = 1;
+	uint32_t level = b->level[node], top = h->head.upper ? h->head.max_level : 0;
+	uint32_t upper_row = level ? h->upper_first[b->upper_of[node - b->done]] : 0;
+	uint64_t saved[HNSW_MAX_LEVEL + 1];
+	if (top) {
+		s->pool[0] = hnsw_descend(h, s, v, level < top ? level : top);
+		for (uint32_t l = level < top ? level : top; l > 0; l--) {
+			s->pool[0] &= ~(uint64_t)1;
+			count = hnsw_beam(h, s, v, l, 1, ef);
+			saved[l] = s->pool[0] & ~(uint64_t)1;
+			size_t kept = choose_links(b, true, s->pool, count);
+			write_row(&b->upper, upper_row + l - 1, s->pool, kept);
+			s->pool[0] = saved[l];
+		}
+		s->pool[0] =
+		    pool_key(topk_distance(s->pool[0]), h->upper_node[pool_node(s->pool[0])]);
+	} else {
+		uint32_t first = 0;
+		float d;
+		hnsw_distances(h, s, v, &first, 1, &d);
+		s->pool[0] = pool_key(d, first);
+	}
+	for (uint32_t l = top + 1; l <= level; l++)
+		write_row(&b->upper, upper_row + l - 1, NULL, 0);
+	count = hnsw_beam(h, s, v, 0, 1, ef);
+	count = choose_links(b, false, s->pool, count);
+	write_row(&b->base, node, s->pool, count);
+}
+
+static void insert_nodes(void *ctx, uint64_t begin, uint64_t end, int thread)
+{
+	struct build *b = ctx;
+	for (uint64_t i = begin; i < end; i++)
+		insert_node(b, &b->scratch[thread], b->done + (uint32_t)i);
+}
+
+/* ---- phase two: links back ---- */
+
+static int by_key(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+static void sort_keys(uint64_t *key, size_t count)
+{
+	if (count > 64) {
+		qsort(key, count, sizeof *key, by_key);
+		return;
+	}
+	for (size_t i = 1; i < count; i++) {
+		uint64_t k = key[i];
+		size_t j = i;
+		for (; j && key[j - 1] > k; j--)
+			key[j] = key[j - 1];
+		key[j] = k;
+	}
+}
+
+/* Add ${count} links to the row of ${to}; if they do not fit, choose anew among all. */
+static void merge_links(struct build *b, const struct back_link *r, size_t count, uint64_t *key)
+{
+	const struct layer *l = b->merge_layer;
+	size_t row = r->to, have = 0;
+	uint32_t *links = l->links + row * l->stride;
+	float *dist = l->dist + row * l->stride;
+	while (have < l->room && links[have] != HNSW_NONE)
+		have++;
+	if (have + count <= l->room) {
+		for (size_t i = 0; i < count; i++) {
+			links[have + i] = r[i].from;
+			dist[have + i] = r[i].distance;
+		}
+		return;
+	}
+	size_t n = 0;
+	for (size_t i = 0; i < have; i++)
+		key[n++] = pool_key(dist[i], links[i]);
+	for (size_t i = 0; i < count; i++)
+		key[n++] = pool_key(r[i].distance, r[i].from);
+	sort_keys(key, n);
+	n = select_diverse(b, b->merge_upper, key, n, l->room);
+	write_row(l, row, key, n);
+}
+
+static void merge_groups(void *ctx, uint64_t begin, uint64_t end, int thread)
+{
+	struct build *b = ctx;
+	for (uint64_t g = begin; g < end; g++)
+		merge_links(b, b->request + b->group[g], b->group[g + 1] - b->group[g],
+			    b->scratch[thread].pool);
+}
+
+static int by_destination(const void *a, const void *b)
+{
+	const struct back_link *x = a, *y = b;
+	if (x->to != y->to)
+		return x->to < y->to ? -1 : 1;
+	if (x->distance != y->distance)
+		return x->distance < y->distance ? -1 : 1;
+	return x->from < y->from ? -1 : x->from > y->from;
+}
+
+/* Sort ${n} requests by destination and merge each destination's. */
+static void merge_all(struct build *b, const struct layer *l, bool upper, size_t n)
+{
+	size_t groups = 0;
+	qsort(b->request, n, sizeof *b->request, by_destination);
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || b->request[i].to != b->request[i - 1].to)
+			b->group[groups++] = (uint32_t)i;
+	b->group[groups] = (uint32_t)n;
+	b->merge_layer = l;
+	b->merge_upper = upper;
+	par_run(b->par, groups, 16, merge_groups, b);
+}
+
+static size_t collect(struct build *b, const struct layer *l, size_t row, uint32_t from, size_t n)
+{
+	const uint32_t *links = l->links + row * l->stride;
+	const float *dist = l->dist + row * l->stride;
+	for (size_t i = 0; i < l->room && links[i] != HNSW_NONE; i++)
+		b->request[n++] = (struct back_link){links[i], from, dist[i]};
+	return n;
+}
+
+static void link_back(struct build *b)
+{
+	const struct hnsw *h = b->h;
+	size_t n = 0;
+	for (uint32_t node = b->done; node < b->batch_end; node++)
+		n = collect(b, &b->base, node, node, n);
+	merge_all(b, &b->base, false, n);
+	for (uint32_t l = 1; l <= h->head.max_level; l++) {
+		n = 0;
+		for (uint32_t node = b->done; node < b->batch_end; node++) {
+			uint32_t u = b->upper_of[node - b->done];
+			if (b->level[node] < l)
+				continue;
+			size_t before = n;
+			n = collect(b, &b->upper, h->upper_first[u] + l - 1, u, n);
+			/* Name the destination by its row on this layer. */
+			for (size_t i = before; i < n; i++)
+				b->request[i].to = h->upper_first[b->request[i].to] + l - 1;
+		}
+		if (n)
+			merge_all(b, &b->upper, true, n);
+	}
+}
+
+/* ---- the whole ---- */
+
+/* Where the batch that begins at b->done ends. */
+static uint32_t next_batch(const struct build *b, uint32_t *inserted_upper)
+{
+	const struct hnsw *h = b->h;
+	uint32_t size = b->done / BATCH_SHARE, end = b->done, u = *inserted_upper;
+	if (size < 1)
+		size = 1;
+	if (size > BATCH_MAX)
+		size = BATCH_MAX;
+	uint32_t top = u ? h->head.max_level : 0;
+	while (end < h->head.nodes && end - b->done < size) {
+		/* A new entry point is linked before anything starts from it. */
+		bool rises = b->level[end] > top;
+		if (rises && end > b->done)
+			break;
+		b->upper_of[end - b->done] = b->level[end] ? u++ : HNSW_NONE;
+		end++;
+		if (rises)
+			break;
+	}
+	*inserted_upper = u;
+	return end;
+}
+
+static int insert_all(struct build *b, const struct hnsw_build_opts *opts, struct err *err)
+{
+	struct hnsw *h = b->h;
+	uint32_t nodes = h->head.nodes, upper = 0;
+	h->head.upper = 0;
+	while (b->done < nodes) {
+		b->batch_end = next_batch(b, &upper);
+		if (b->done == 0) {
+			/* The first node has no neighbours. */
+			write_row(&b->base, 0, NULL, 0);
+			for (uint32_t l = 0; l < b->level[0]; l++)
+				write_row(&b->upper, l, NULL, 0);
+		} else {
+			par_run(b->par, b->batch_end - b->done, 1, insert_nodes, b);
+			link_back(b);
+		}
+		uint32_t last = b->batch_end - 1;
+		if (upper && (h->head.upper == 0 || b->level[last] > h->head.max_level)) {
+			h->head.max_level = b->level[last];
+			h->head.entry = b->upper_of[last - b->done];
+		}
+		h->head.upper = upper;
+		b->done = b->batch_end;
+		if (opts->progress && opts->progress(opts->ctx, b->done, nodes))
+			return err_set(err, ERR_TEMP, "build was interrupted");
+	}
+	return 0;
+}
+
+static int check_params(const struct vec_set *set, const struct hnsw_params *p, struct err *err)
+{
+	if (set->rows == 0)
+		return err_set(err, ERR_DATA, "there are no vectors to build from");
+	if (p->m < HNSW_MIN_M || p->m > HNSW_MAX_M)
+		return err_set(err, ERR_USAGE, "m=%u is out of range %d..%d", p->m, HNSW_MIN_M,
+			       HNSW_MAX_M);
+	if (p->ef_construction < 1 || p->ef_construction > HNSW_MAX_EF)
+		return err_set(err, ERR_USAGE, "ef_construction=%u is out of range 1..%d",
+			       p->ef_construction, HNSW_MAX_EF);
+	if (p->ef_search < 1 || p->ef_search > HNSW_MAX_EF)
+		return err_set(err, ERR_USAGE, "ef_search=%u is out of range 1..%d", p->ef_search,
+			       HNSW_MAX_EF);
+	return 0;
+}
+
+static int alloc_layer(struct hnsw *h, struct layer *l, struct mem_block *dist, size_t rows,
+		       uint32_t stride, uint32_t room, struct err *err)
+{
+	l->stride = stride;
+	l->room = room;
+	l->links = new_block(h, rows, stride * sizeof *l->links, err);
+	if (!l->links || mem_block_alloc(dist, rows * stride * sizeof *l->dist + 64, err) != 0)
+		return -1;
+	l->dist = dist->p;
+	return 0;
+}
+
+struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *params,
+			const struct hnsw_build_opts *opts, struct err *err)
+{
+	if (check_params(set, params, err) != 0)
+		return NULL;
+	struct hnsw *h = mem_zeroed(1, sizeof *h, err);
+	if (!h)
+		return NULL;
+	struct hnsw_head *head = &h->head;
+	struct build b = {.h = h, .par = opts->par, .kernels = opts->kernels};
+	struct mem_block base_dist = {0}, upper_dist = {0};
+	size_t threads = (size_t)par_threads(opts->par);
+	int ret = -1;
+	*head = (struct hnsw_head){
+	    .metric = params->metric,
+	    .storage = VEC_F32,
+	    .dim = set->dim,
+	    .stride = (uint32_t)num_round_up(set->dim, HNSW_ROW_PAD),
+	    .m = params->m,
+	    .m0 = 2 * params->m,
+	    .stride0 = (uint32_t)num_round_up(2 * params->m, HNSW_ROW_PAD),
+	    .stride_upper = (uint32_t)num_round_up(params->m, HNSW_ROW_PAD),
+	    .ef_construction = params->ef_construction,
+	    .ef_search = params->ef_search,
+	    .rows = set->rows,
+	    .seed = params->seed,
+	};
+	if (vec_set_digest(set, opts->par, &head->vectors_digest, err) != 0 ||
+	    load_vectors(h, set, opts->par, err) != 0 || assign_levels(&b, err) != 0)
+		goto out;
+	if (alloc_layer(h, &b.base, &base_dist, head->nodes, head->stride0, head->m0, err) != 0 ||
+	    alloc_layer(h, &b.upper, &upper_dist, head->upper_rows, head->stride_upper, head->m,
+			err) != 0)
+		goto out;
+	h->links0 = b.base.links;
+	h->upper_links = b.upper.links;
+	b.upper_of = mem_array(BATCH_MAX, sizeof *b.upper_of, err);
+	b.request = mem_array((size_t)BATCH_MAX * head->m, sizeof *b.request, err);
+	b.group = mem_array((size_t)BATCH_MAX * head->m + 1, sizeof *b.group, err);
+	b.scratch = mem_zeroed(threads, sizeof *b.scratch, err);
+	if (!b.upper_of || !b.request || !b.group || !b.scratch)
+		goto out;
+	/* The pool also holds the candidates of a merge: a full row and a whole batch. */
+	size_t keys = head->ef_construction > head->m0 + BATCH_MAX ? head->ef_construction
+								   : head->m0 + BATCH_MAX;
+	for (size_t t = 0; t < threads; t++)
+		if (hnsw_scratch_init(&b.scratch[t], h, opts->kernels, err) != 0 ||
+		    hnsw_scratch_reserve(&b.scratch[t], keys, err) != 0)
+			goto out;
+	if (insert_all(&b, opts, err) != 0 ||
+	    hnsw_repair(h, b.base.links, &b.scratch[0], err) != 0 || keep_ids(h, set, err) != 0)
+		goto out;
+	head->graph_digest = hnsw_graph_digest(h);
+	ret = 0;
+out:
+	for (size_t t = 0; b.scratch && t < threads; t++)
+		hnsw_scratch_release(&b.scratch[t]);
+	free(b.scratch);
+	free(b.level);
+	free(b.upper_of);
+	free(b.request);
+	free(b.group);
+	mem_block_release(&base_dist);
+	mem_block_release(&upper_dist);
+	if (ret != 0) {
+		hnsw_free(h);
+		return NULL;
+	}
+	return h;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HNSW_HNSW_H
+#define HNSW_HNSW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/par.h"
+#include "vec/dist.h"
+#include "vec/set.h"
+
+/*
+ * Hierarchical navigable small world graphs: Malkov and Yashunin, "Efficient and
+ * robust approximate nearest neighbor search using hierarchical navigable small
+ * world graphs", arXiv:1603.09320.
+ *
+ * Rows are the vectors as they were given, 0..rows-1.  Rows whose vectors are equal
+ * share one node of the graph; nodes are numbered in the order of insertion, a
+ * seeded permutation.  Distances: l2 squared Euclidean, cosine 1 - cos, ip 1 - <x,y>.
+ */
+#define HNSW_MIN_M 2
+#define HNSW_MAX_M 512
+#define HNSW_MAX_EF 1000000
+#define HNSW_MAX_LEVEL 31
+
+struct hnsw_params {
+	enum vec_metric metric;
+	uint32_t m;		  /* links a new node asks for; a row on layer 0 has room for 2m */
+	uint32_t ef_construction; /* beam width while building */
+	uint32_t ef_search;	  /* beam width of a search that names none */
+	uint64_t seed;		  /* of the insertion order and the levels */
+};
+
+#define HNSW_PARAMS_DEFAULT                                                                       \
+	{                                                                                         \
+		.metric = VEC_COSINE, .m = 16, .ef_construction = 80, .ef_search = 30, .seed = 42 \
+	}
+
+struct hnsw;
+
+/* How a build runs; none of it changes the result. */
+struct hnsw_build_opts {
+	struct par *par;
+	const struct dist_kernels *kernels;
+	/* Called now and then from the building thread, if not NULL; true: give up, and
+	 * the build returns ERR_TEMP. */
+	bool (*progress)(void *ctx, uint64_t done, uint64_t total);
+	void *ctx;
+};
+
+/*
+ * Build an index over all rows of ${set}.  The same vectors, parameters and seed give
+ * the same bytes in hnsw_write(), whatever the threads and kernels; the graph after r
+ * insertions does not depend on the rows that follow in the permutation.
+ *
+ * The set is only read here and may be released afterwards.  NULL: ERR_DATA (no rows,
+ * a value that is not finite), ERR_USAGE (a parameter out of range), ERR_ENV (memory).
+ * Cost: about rows * log(rows) * ef_construction * m distances; memory: one copy of
+ * the vectors as floats, and 16 m bytes a row of links.
+ */
+struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *params,
+			const struct hnsw_build_opts *opts, struct err *err) MUST_CHECK;
+
+/* Write to a file, whole or not at all; format: hnsw-index(5). */
+int hnsw_write(const struct hnsw *h, const char *path, struct err *err) MUST_CHECK;
+
+enum hnsw_open_mode {
+	HNSW_MAP,  /* map the file: opens at once, pages come as they are touched */
+	HNSW_LOAD, /* read it into memory on huge pages: faster to search */
+};
+
+/*
+ * Open an index file.  Everything that a search relies on is either checked here or
+ * bounded while searching, so a hostile file gives wrong answers at worst; checksums
+ * and the whole graph are checked by hnsw_check() only.  NULL: ERR_ENV, ERR_DATA.
+ */
+struct hnsw *hnsw_open(const char *path, enum hnsw_open_mode mode, struct err *err) MUST_CHECK;
+
+void hnsw_free(struct hnsw *h);
+
+struct hnsw_info {
+	struct hnsw_params params;
+	enum vec_type storage;
+	uint32_t dim;
+	uint64_t rows, nodes; /* nodes < rows when vectors are equal */
+	uint32_t m0;	      /* room in a row of layer 0 */
+	uint32_t max_level;
+	uint64_t level_nodes[HNSW_MAX_LEVEL + 1]; /* nodes whose highest layer it is */
+	uint64_t links, upper_links;		  /* links on layer 0 and above */
+	uint32_t max_degree;			  /* on layer 0 */
+	uint64_t vector_bytes, link_bytes, id_bytes, total_bytes;
+	struct digest vectors_digest, graph_digest;
+};
+
+/* Header figures, and if ${deep} also those that need a pass over the graph. */
+void hnsw_info(const struct hnsw *h, bool deep, struct hnsw_info *out);
+
+/*
+ * Check everything: checksums, ids of links in range and without repetition, levels,
+ * rows, finite vectors, and that every node is reached from the entry point on layer 0.
+ * 0, or -1 with ERR_DATA saying what is wrong first.
+ */
+int hnsw_check(const struct hnsw *h, struct err *err) MUST_CHECK;
+
+/* ---- searching ---- */
+
+struct hnsw_hit {
+	float distance;
+	uint32_t row;
+};
+
+/* What one searching thread needs; grows with ef and is reused. */
+struct hnsw_scratch {
+	const struct dist_kernels *kernels;
+	float *query; /* padded copy */
+	uint64_t *pool;
+	size_t pool_cap;
+	uint64_t *visited; /* a bit a node */
+	uint32_t *touched; /* nodes whose bit is set, as far as there is room */
+	size_t n_touched;
+	uint64_t distances; /* computed so far, over all searches */
+	uint64_t hops;	    /* nodes expanded so far */
+	size_t bytes;	    /* of all this */
+};
+
+int hnsw_scratch_init(struct hnsw_scratch *s, const struct hnsw *h,
+		      const struct dist_kernels *kernels, struct err *err) MUST_CHECK;
+void hnsw_scratch_release(struct hnsw_scratch *s);
+
+/*
+ * Find the ${k} approximate nearest rows of one query.
+ *
+ * ${query}: dim floats, finite; any alignment; normalised here if the metric is cosine.
+ * ${k} >= 1.  ${ef}: beam width, 0 takes the index's ef_search; less than k counts as k.
+ * ${hits}: room for k, the caller's; in increasing (distance, row).
+ *
+ * Returns the number of hits (less than k only if there are fewer rows), or -1 when
+ * memory for a larger ef runs out.  ${h} is only read: any number of threads may
+ * search it, each with its own scratch.  A zero vector has cosine distance 1 to
+ * everything.  Source: arXiv:1603.09320, Algorithms 2 and 5.
+ */
+int hnsw_search(const struct hnsw *h, const float *query, size_t k, size_t ef,
+		struct hnsw_scratch *s, struct hnsw_hit *hits, struct err *err) MUST_CHECK;
+
+/* The k exactly nearest rows, by computing every distance. */
+int hnsw_search_exact(const struct hnsw *h, const float *query, size_t k, struct hnsw_scratch *s,
+		      struct hnsw_hit *hits, struct err *err) MUST_CHECK;
+
+/* The node of every row into ${out}, rows long. */
+void hnsw_row_nodes(const struct hnsw *h, uint32_t *out);
+
+/* Distance of a query (dim floats) to a node's vector. */
+float hnsw_node_distance(const struct hnsw *h, const float *query, uint32_t node,
+			 struct hnsw_scratch *s);
+
+/* The id of a row; ${tmp} holds it if ids are row numbers. */
+struct span hnsw_id(const struct hnsw *h, uint32_t row, char tmp[static VEC_ID_TEXT_MAX]);
+
+#endif

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+#include "hnsw/graph_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TOUCHED_MAX 8192 /* beyond that, clearing all bits is as cheap */
+#define AHEAD 8		 /* rows whose cache lines are asked for before they are needed */
+
+int hnsw_scratch_init(struct hnsw_scratch *s, const struct hnsw *h,
+		      const struct dist_kernels *kernels, struct err *err)
+{
+	size_t words = (h->head.nodes + 63u) / 64 + 1;
+	*s = (struct hnsw_scratch){.kernels = kernels};
+	s->visited = mem_zeroed(words, sizeof *s->visited, err);
+	s->touched = mem_array(TOUCHED_MAX, sizeof *s->touched, err);
+	/* Aligned rows make aligned loads. */
+	s->query = aligned_alloc(64, h->head.stride * sizeof *s->query);
+	s->bytes = words * 8 + TOUCHED_MAX * sizeof *s->touched + h->head.stride * sizeof *s->query;
+	if (!s->visited || !s->touched || !s->query) {
+		hnsw_scratch_release(s);
+		return err_nomem(err);
+	}
+	return 0;
+}
+
+void hnsw_scratch_release(struct hnsw_scratch *s)
+{
+	free(s->query);
+	free(s->pool);
+	free(s->visited);
+	free(s->touched);
+	*s = (struct hnsw_scratch){0};
+}
+
+int hnsw_scratch_reserve(struct hnsw_scratch *s, size_t keys, struct err *err)
+{
+	if (s->pool_cap >= keys)
+		return 0;
+	uint64_t *pool = mem_resize(s->pool, keys, sizeof *pool, err);
+	if (!pool)
+		return -1;
+	s->bytes += (keys - s->pool_cap) * sizeof *pool;
+	s->pool = pool;
+	s->pool_cap = keys;
+	return 0;
+}
+
+static inline bool test_and_set(struct hnsw_scratch *s, uint32_t n)
+{
+	uint64_t bit = (uint64_t)1 << (n & 63), *word = &s->visited[n >> 6];
+	if (*word & bit)
+		return true;
+	*word |= bit;
+	if (s->n_touched < TOUCHED_MAX)
+		s->touched[s->n_touched] = n;
+	s->n_touched++;
+	return false;
+}
+
+static void clear_visited(struct hnsw_scratch *s, uint32_t count)
+{
+	if (s->n_touched <= TOUCHED_MAX)
+		for (size_t i = 0; i < s->n_touched; i++)
+			s->visited[s->touched[i] >> 6] = 0;
+	else
+		memset(s->visited, 0, ((size_t)count + 63) / 64 * sizeof *s->visited);
+	s->n_touched = 0;
+}
+
+/* Ask for every line of a vector, into the second-level cache: more of those requests can
+ * be under way at once than of ones for the first level. */
+static inline void prefetch_vector(const struct hnsw *h, uint32_t node)
+{
+	const char *p = (const char *)hnsw_vector(h, node);
+	for (size_t i = 0; i < h->head.stride * sizeof(float); i += 64)
+		__builtin_prefetch(p + i, 0, 2);
+}
+
+static inline void prefetch_links(const struct hnsw *h, uint32_t node)
+{
+	const char *p = (const char *)hnsw_row0(h, node);
+	for (size_t i = 0; i < h->head.stride0 * sizeof(uint32_t); i += 64)
+		__builtin_prefetch(p + i, 0, 3);
+}
+
+void hnsw_distances(const struct hnsw *h, struct hnsw_scratch *s, const float *query,
+		    const uint32_t *nodes, size_t count, float *out)
+{
+	size_t dim = h->head.dim, i = 0;
+	bool l2 = h->head.metric == VEC_L2;
+	for (; i + 4 <= count; i += 4) {
+		const float *row[4];
+		for (size_t j = 0; j < 4; j++) {
+			row[j] = hnsw_vector(h, nodes[i + j]);
+			if (i + j + AHEAD < count)
+				prefetch_vector(h, nodes[i + j + AHEAD]);
+		}
+		if (l2)
+			s->kernels->l2_4(query, row, dim, out + i);
+		else
+			s->kernels->dot_4(query, row, dim, out + i);
+	}
+	for (; i < count; i++)
+		out[i] = l2 ? s->kernels->l2(query, hnsw_vector(h, nodes[i]), dim)
+			    : s->kernels->dot(query, hnsw_vector(h, nodes[i]), dim);
+	if (!l2)
+		for (i = 0; i < count; i++)
+			out[i] = 1.0f - out[i];
+	s->distances += count;
+}
+
+uint32_t hnsw_entry_node(const struct hnsw *h)
+{
+	return h->head.upper ? h->upper_node[h->head.entry] : 0;
+}
+
+uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const float *query,
+		      uint32_t level)
+{
+	uint32_t best = h->head.entry, node = h->upper_node[best], nodes[HNSW_MAX_M],
+		 uppers[HNSW_MAX_M];
+	float d[HNSW_MAX_M];
+	hnsw_distances(h, s, query, &node, 1, d);
+	uint64_t best_key = pool_key(d[0], best);
+	for (uint32_t l = h->head.max_level; l > level; l--)
+		for (;;) {
+			const uint32_t *row = hnsw_row_upper(h, best, l);
+			size_t n = 0;
+			for (; row && n < h->head.m && row[n] < h->head.upper; n++) {
+				uppers[n] = row[n];
+				nodes[n] = h->upper_node[row[n]];
+				if (n < AHEAD)
+					prefetch_vector(h, nodes[n]);
+			}
+			hnsw_distances(h, s, query, nodes, n, d);
+			uint64_t before = best_key;
+			for (size_t i = 0; i < n; i++) {
+				uint64_t key = pool_key(d[i], uppers[i]);
+				if (key < best_key)
+					best_key = key;
+			}
+			s->hops++;
+			if (best_key == before)
+				break;
+			best = pool_node(best_key);
+		}
+	return best_key;
+}
+
+/* Insert into the sorted pool; the caller knows that it belongs there.  Returns where. */
+static inline size_t pool_insert(uint64_t *pool, size_t *count, size_t ef, uint64_t key)
+{
+	size_t lo = 0, hi = *count;
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		if (pool[mid] < key)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (*count < ef)
+		(*count)++;
+	memmove(pool + lo + 1, pool + lo, (*count - 1 - lo) * sizeof *pool);
+	pool[lo] = key;
+	return lo;
+}
+
+size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const float *query, uint32_t level,
+		 size_t count, size_t ef)
+{
+	uint32_t total = level ? h->head.upper : h->head.nodes,
+		 room = level ? h->head.m : h->head.m0;
+	uint32_t fresh[2 * HNSW_MAX_M], nodes_upper[HNSW_MAX_M];
+	float d[2 * HNSW_MAX_M];
+	uint64_t *pool = s->pool;
+	for (size_t i = 0; i < count; i++)
+		test_and_set(s, pool_node(pool[i]));
+	for (size_t at = 0; at < count;) {
+		if (pool[at] & 1) {
+			at++;
+			continue;
+		}
+		pool[at] |= 1;
+		uint32_t node = pool_node(pool[at]);
+		const uint32_t *row = level ? hnsw_row_upper(h, node, level) : hnsw_row0(h, node);
+		const uint32_t *nodes = fresh;
+		size_t n = 0;
+		/* The end mark is larger than any number, and so is whatever a damaged file has. */
+		for (uint32_t j = 0; row && j < room && row[j] < total; j++)
+			if (!test_and_set(s, row[j])) {
+				fresh[n] = row[j];
+				if (level)
+					nodes_upper[n] = h->upper_node[row[j]];
+				n++;
+			}
+		if (level)
+			nodes = nodes_upper;
+		for (size_t j = 0; j < n && j < AHEAD; j++)
+			prefetch_vector(h, nodes[j]);
+		if (!level && at + 1 < count)
+			prefetch_links(h, pool_node(pool[at + 1]));
+		hnsw_distances(h, s, query, nodes, n, d);
+		s->hops++;
+		size_t next = at + 1;
+		for (size_t j = 0; j < n; j++) {
+			uint64_t key = pool_key(d[j], fresh[j]);
+			if (count == ef && key >= pool[ef - 1])
+				continue;
+			size_t where = pool_insert(pool, &count, ef, key);
+			if (where < next) {
+				next = where;
+				if (!level)
+					prefetch_links(h, fresh[j]);
+			}
+		}
+		at = next;
+	}
+	clear_visited(s, total);
+	return count;
+}
+
+/* Load the query, padded; unit length for cosine. */
+static void set_query(const struct hnsw *h, struct hnsw_scratch *s, const float *query)
+{
+	memset(s->query, 0, h->head.stride * sizeof *s->query);
+	memcpy(s->query, query, h->head.dim * sizeof *query);
+	if (h->head.metric == VEC_COSINE)
+		vec_normalise(s->query, h->head.dim);
+}
+
+static float shown_distance(const struct hnsw *h, float d)
+{
+	return h->head.metric == VEC_COSINE ? fminf(fmaxf(d, 0), 2) : d;
+}
+
+/* Add the rows of a node: its own and those of its duplicates. */
+static void add_rows(const struct hnsw *h, struct topk *top, float distance, uint32_t node)
+{
+	uint32_t lo = 0, hi = h->head.dups;
+	topk_add(top, topk_key(distance, h->node_row[node]));
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (h->dup_node[mid] < node)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < h->head.dups && h->dup_node[lo] == node; lo++) {
+		uint64_t key = topk_key(distance, h->dup_row[lo]);
+		if (key >= topk_bound(top))
+			break;
+		topk_add(top, key);
+	}
+}
+
+static int finish(const struct hnsw *h, const struct topk *top, struct hnsw_hit *hits)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < top->count; i++) {
+		uint64_t key = top->key[i];
+		if (topk_number(key) >= h->head.rows)
+			continue; /* only in a damaged file */
+		hits[n++] =
+		    (struct hnsw_hit){shown_distance(h, topk_distance(key)), topk_number(key)};
+	}
+	return (int)n;
+}
+
+int hnsw_search(const struct hnsw *h, const float *query, size_t k, size_t ef,
+		struct hnsw_scratch *s, struct hnsw_hit *hits, struct err *err)
+{
+	if (ef == 0)
+		ef = h->head.ef_search;
+	if (ef < k)
+		ef = k;
+	if (ef > h->head.nodes)
+		ef = h->head.nodes;
+	if (ef < 2)
+		ef = 2; /* the pool starts with two entries */
+	if (hnsw_scratch_reserve(s, ef + k, err) != 0)
+		return -1;
+	set_query(h, s, query);
+	size_t count = 0;
+	if (h->head.upper) {
+		uint64_t near = hnsw_descend(h, s, s->query, 0);
+		uint32_t node = h->upper_node[pool_node(near)], entry = hnsw_entry_node(h);
+		s->pool[count++] = pool_key(topk_distance(near), node);
+		/* Every node is reachable from the entry point, so a beam as wide as the index
+		 * finds all; a narrower one drops it at once. */
+		if (entry != node) {
+			float d;
+			hnsw_distances(h, s, s->query, &entry, 1, &d);
+			uint64_t key = pool_key(d, entry);
+			s->pool[count++] = key;
+			if (key < s->pool[0]) {
+				s->pool[1] = s->pool[0];
+				s->pool[0] = key;
+			}
+		}
+	} else {
+		uint32_t first = 0;
+		float d;
+		hnsw_distances(h, s, s->query, &first, 1, &d);
+		s->pool[count++] = pool_key(d, first);
+	}
+	count = hnsw_beam(h, s, s->query, 0, count, ef);
+	struct topk top = {.key = s->pool + ef, .k = k};
+	for (size_t i = 0; i < count; i++) {
+		if (top.count == k && s->pool[i] >> 32 > top.key[k - 1] >> 32)
+			break;
+		add_rows(h, &top, topk_distance(s->pool[i]), pool_node(s->pool[i]));
+	}
+	return finish(h, &top, hits);
+}
+
+int hnsw_search_exact(const struct hnsw *h, const float *query, size_t k, struct hnsw_scratch *s,
+		      struct hnsw_hit *hits, struct err *err)
+{
+	uint32_t nodes[64];
+	float d[64];
+	if (hnsw_scratch_reserve(s, k, err) != 0)
+		return -1;
+	set_query(h, s, query);
+	struct topk top = {.key = s->pool, .k = k};
+	for (uint32_t i = 0; i < h->head.nodes;) {
+		uint32_t n = 0;
+		while (n < 64 && i < h->head.nodes)
+			nodes[n++] = i++;
+		hnsw_distances(h, s, s->query, nodes, n, d);
+		for (uint32_t j = 0; j < n; j++)
+			if (topk_key(d[j], 0) < topk_bound(&top))
+				add_rows(h, &top, d[j], nodes[j]);
+	}
+	return finish(h, &top, hits);
+}
+
+void hnsw_row_nodes(const struct hnsw *h, uint32_t *out)
+{
+	memset(out, 0, h->head.rows * sizeof *out);
+	for (uint32_t i = 0; i < h->head.nodes; i++)
+		if (h->node_row[i] < h->head.rows)
+			out[h->node_row[i]] = i;
+	for (uint32_t i = 0; i < h->head.dups; i++)
+		if (h->dup_row[i] < h->head.rows)
+			out[h->dup_row[i]] = h->dup_node[i];
+}
+
+float hnsw_node_distance(const struct hnsw *h, const float *query, uint32_t node,
+			 struct hnsw_scratch *s)
+{
+	float d;
+	set_query(h, s, query);
+	hnsw_distances(h, s, s->query, &node, 1, &d);
+	return shown_distance(h, d);
+}
+
+struct span hnsw_id(const struct hnsw *h, uint32_t row, char tmp[static VEC_ID_TEXT_MAX])
+{
+	if (!h->id_end) {
+		struct vec_set numbers = VEC_SET_INIT;
+		return vec_set_id(&numbers, row, tmp);
+	}
+	uint64_t from = row ? h->id_end[row - 1] : 0, to = h->id_end[row];
+	if (from > to || to > h->id_text_bytes)
+		return (struct span){"", 0}; /* only in a damaged file */
+	return (struct span){h->id_text + from, to - from};
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RECORD_BUILD_H
+#define RECORD_BUILD_H
+
+#include "base/digest.h"
+#include "record/config.h"
+#include "vec/elem.h"
+
+/* What hnsw-build says of an index that it made. */
+struct build_record {
+	char *index; /* path of the file */
+	struct config config;
+	uint64_t vectors, dimensions;
+	enum vec_metric metric;
+	enum vec_type storage;
+	double build_time_secs;
+	uint64_t memory_bytes;
+	char vectors_digest[DIGEST_TEXT_MAX], graph_digest[DIGEST_TEXT_MAX];
+	uint64_t threads;
+};
+
+void build_record_write(struct buf *out, const struct build_record *r);
+
+/* Read the path, the time and the graph's digest back; the rest stands in the index. */
+int build_record_parse(struct build_record *r, struct span line, struct err *err) MUST_CHECK;
+void build_record_release(struct build_record *r);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "record/config.h"
+
+static bool scan_u32(struct scan *s, uint32_t *out)
+{
+	uint64_t v;
+	if (!scan_u64(s, &v))
+		return false;
+	if (v < 1 || v > UINT32_MAX) {
+		scan_fail(s, "expected a whole number from 1 on");
+		return false;
+	}
+	*out = (uint32_t)v;
+	return true;
+}
+
+bool config_scan(struct scan *s, struct config *c)
+{
+	struct config d = CONFIG_DEFAULT;
+	bool ec = false, es = false;
+	struct span key;
+	d.m = CONFIG_M_UNSAID;
+	if (!scan_object(s))
+		return false;
+	while (scan_member(s, &key)) {
+		if (span_is(key, "ef_construction"))
+			ec = scan_u32(s, &d.ef_construction);
+		else if (span_is(key, "ef_search"))
+			es = scan_u32(s, &d.ef_search);
+		else if (span_is(key, "m"))
+			scan_u32(s, &d.m);
+		else if (span_is(key, "seed")) {
+			if (!scan_null(s))
+				scan_u64(s, &d.seed);
+		} else {
+			scan_skip(s, NULL);
+		}
+	}
+	if (!scan_failed(s) && !ec)
+		scan_fail(s, "the config has no 'ef_construction'");
+	if (!scan_failed(s) && !es)
+		scan_fail(s, "the config has no 'ef_search'");
+	if (scan_failed(s))
+		return false;
+	*c = d;
+	return true;
+}
+
+int config_parse(struct span text, struct config *c, struct err *err)
+{
+	struct scan s;
+	scan_init(&s, text);
+	return config_scan(&s, c) && scan_end(&s) ? 0 : scan_err(&s, err);
+}
+
+void config_write(struct json_out *j, const struct config *c)
+{
+	json_open(j, '{');
+	json_kv_u64(j, "ef_construction", c->ef_construction);
+	json_kv_u64(j, "ef_search", c->ef_search);
+	json_kv_u64(j, "seed", c->seed);
+	json_kv_u64(j, "m", c->m);
+	json_close(j, '}');
+}
+
+static int check(const char *name, uint32_t v, uint32_t min, uint32_t max, struct err *err)
+{
+	if (v >= min && v <= max)
+		return 0;
+	return err_set(err, ERR_USAGE, "proposed %s=%u out of bounds %u..%u", name, v, min, max);
+}
+
+int config_check_bounds(const struct config *c, struct err *err)
+{
+	if (check("ef_construction", c->ef_construction, CONFIG_EF_CONSTRUCTION_MIN,
+		  CONFIG_EF_CONSTRUCTION_MAX, err) != 0 ||
+	    check("ef_search", c->ef_search, CONFIG_EF_SEARCH_MIN, CONFIG_EF_SEARCH_MAX, err) !=
+		0 ||
+	    check("m", c->m, CONFIG_M_MIN, CONFIG_M_MAX, err) != 0)
+		return -1;
+	return 0;
+}
+
+bool config_same(const struct config *a, const struct config *b)
+{
+	return a->ef_construction == b->ef_construction && a->ef_search == b->ef_search &&
+	       a->m == b->m && a->seed == b->seed;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RECORD_CONFIG_H
+#define RECORD_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/scan.h"
+#include "json/write.h"
+
+/* An HnswConfig: what is tuned. */
+struct config {
+	uint32_t ef_construction, ef_search, m;
+	uint64_t seed;
+};
+
+#define CONFIG_DEFAULT                                                      \
+	{                                                                   \
+		.ef_construction = 80, .ef_search = 30, .m = 16, .seed = 42 \
+	}
+#define CONFIG_M_UNSAID 32 /* m of a record that does not say: the original's constant */
+#define CONFIG_SEED_MAX ((uint64_t)1 << 53)
+
+/* Bounds of whatever is proposed or tried unattended. */
+#define CONFIG_EF_CONSTRUCTION_MIN 10
+#define CONFIG_EF_CONSTRUCTION_MAX 400
+#define CONFIG_EF_SEARCH_MIN 10
+#define CONFIG_EF_SEARCH_MAX 200
+#define CONFIG_M_MIN 4
+#define CONFIG_M_MAX 96
+
+/* Read an object at the scanner's point; failures are the scanner's. */
+bool config_scan(struct scan *s, struct config *c);
+
+/* Read one line. */
+int config_parse(struct span text, struct config *c, struct err *err) MUST_CHECK;
+
+/* {"ef_construction":80,"ef_search":30,"seed":42,"m":16} */
+void config_write(struct json_out *j, const struct config *c);
+
+/* 0, or ERR_USAGE "proposed ef_construction=5 out of bounds 10..400". */
+int config_check_bounds(const struct config *c, struct err *err) MUST_CHECK;
+
+bool config_same(const struct config *a, const struct config *b);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RECORD_EVALSET_H
+#define RECORD_EVALSET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "record/extra.h"
+#include "vec/elem.h"
+
+#define EVALSET_MAX_K 1000
+#define EVALSET_MAX_QUERIES 10000000
+
+struct evalset_query {
+	char *id;
+	char *text;    /* NULL: null */
+	char *exclude; /* an id that is no answer, or NULL */
+	char **truth;  /* ids of the nearest, nearest first; NULL: not computed */
+	uint32_t n_truth;
+	bool has_vector; /* its row of ${vectors} is set */
+	struct extra extra;
+};
+
+/* Queries and their exact answers. */
+struct evalset {
+	char *name, *index_name, *created_at;
+	uint32_t k;
+	uint64_t n;
+	struct evalset_query *query;
+	uint32_t dim;	/* 0: no query has a vector */
+	float *vectors; /* n x dim */
+	bool truth_built;
+	char vectors_digest[DIGEST_TEXT_MAX]; /* of the vectors that the answers belong to, or "" */
+	bool has_metric;
+	enum vec_metric metric;
+	struct extra extra;
+};
+
+/* ERR_DATA: malformed, dimensions that differ, a value that is not finite. */
+int evalset_parse(struct evalset *e, struct span text, struct err *err) MUST_CHECK;
+void evalset_write(struct buf *out, const struct evalset *e);
+void evalset_release(struct evalset *e);
+
+/* Room for ${n} queries without content, of dimension ${dim}. */
+int evalset_init(struct evalset *e, uint64_t n, uint32_t dim, struct err *err) MUST_CHECK;
+
+/* Forget the answers of a query. */
+void evalset_clear_truth(struct evalset_query *q);
+
+/* Digest of k, the queries' vectors, their answers and what they exclude. */
+struct digest evalset_digest(const struct evalset *e);
+
+#endif

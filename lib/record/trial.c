@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+#include "record/trial.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/num.h"
+#include "base/rng.h"
+
+static const struct {
+	const char *name;
+	size_t offset;
+	bool whole;
+} metric_keys[] = {
+    {"build_time_secs", offsetof(struct metrics, build_time_secs), false},
+    {"search_latency_p50_us", offsetof(struct metrics, search_latency_p50_us), false},
+    {"search_latency_p95_us", offsetof(struct metrics, search_latency_p95_us), false},
+    {"search_latency_p99_us", offsetof(struct metrics, search_latency_p99_us), false},
+    {"recall_at_k", offsetof(struct metrics, recall_at_k), false},
+    {"memory_bytes", offsetof(struct metrics, memory_bytes), true},
+    {"vectors", offsetof(struct metrics, vectors), true},
+    {"eval_queries", offsetof(struct metrics, eval_queries), true},
+    {"brute_force_latency_us", offsetof(struct metrics, brute_force_latency_us), false},
+};
+
+#define N_METRICS (sizeof metric_keys / sizeof metric_keys[0])
+
+/* Returns a bit for each metric that was there. */
+static unsigned scan_metrics(struct scan *s, struct metrics *m)
+{
+	unsigned seen = 0;
+	struct span key;
+	if (!scan_object(s))
+		return 0;
+	while (scan_member(s, &key)) {
+		size_t i = 0;
+		while (i < N_METRICS && !span_is(key, metric_keys[i].name))
+			i++;
+		if (i == N_METRICS) {
+			scan_skip(s, NULL);
+			continue;
+		}
+		char *at = (char *)m + metric_keys[i].offset;
+		if (metric_keys[i].whole ? scan_u64(s, (uint64_t *)(void *)at)
+					 : scan_f64(s, (double *)(void *)at))
+			seen |= 1u << i;
+	}
+	return seen;
+}
+
+static void scan_provenance(struct scan *s, struct trial *t)
+{
+	struct span key;
+	if (scan_null(s) || !scan_object(s))
+		return;
+	while (scan_member(s, &key)) {
+		if (scan_peek(s) != '"')
+			scan_skip(s, NULL);
+		else if (span_is(key, "vectors_digest"))
+			scan_string(s, &t->vectors_digest);
+		else if (span_is(key, "eval_digest"))
+			scan_string(s, &t->eval_digest);
+		else if (span_is(key, "graph_digest"))
+			scan_string(s, &t->graph_digest);
+		else if (span_is(key, "host"))
+			scan_string(s, &t->host);
+		else
+			scan_string(s, NULL);
+	}
+}
+
+static int missing(const char *key, struct err *err)
+{
+	return err_set(err, ERR_DATA, "has no key '%s'", key);
+}
+
+int trial_parse(struct trial *t, struct span line, struct err *err)
+{
+	struct scan s;
+	struct span key;
+	bool config = false;
+	unsigned metrics = 0;
+	memset(t, 0, sizeof *t);
+	t->line = line;
+	scan_init(&s, line);
+	if (scan_object(&s))
+		while (scan_member(&s, &key)) {
+			if (span_is(key, "metrics"))
+				metrics = scan_metrics(&s, &t->metrics);
+			else if (span_is(key, "config"))
+				config = config_scan(&s, &t->config);
+			else if (span_is(key, "id"))
+				scan_string(&s, &t->id);
+			else if (span_is(key, "index_name"))
+				scan_string(&s, &t->index_name);
+			else if (span_is(key, "eval_set"))
+				scan_string(&s, &t->eval_set);
+			else if (span_is(key, "created_at"))
+				scan_string(&s, &t->created_at);
+			else if (span_is(key, "note"))
+				scan_optional(&s, &t->note);
+			else if (span_is(key, "provenance"))
+				scan_provenance(&s, t);
+			else
+				scan_skip(&s, NULL);
+		}
+	if (!scan_end(&s))
+		return scan_err(&s, err);
+	if (!t->id.p || t->id.n == 0)
+		return missing("id", err);
+	if (!t->index_name.p)
+		return missing("index_name", err);
+	if (!t->eval_set.p)
+		return missing("eval_set", err);
+	if (!t->created_at.p)
+		return missing("created_at", err);
+	if (!config)
+		return missing("config", err);
+	for (size_t i = 0; i < N_METRICS; i++)
+		if (!(metrics >> i & 1))
+			return err_set(err, ERR_DATA, "has no key 'metrics.%s'",
+				       metric_keys[i].name);
+	return 0;
+}
+
+int trial_new_id(char out[static TRIAL_ID_MAX], struct err *err)
+{
+	uint32_t r;
+	if (rng_system(&r, sizeof r, err) != 0)
+		return -1;
+	snprintf(out, TRIAL_ID_MAX, "trial-%llu-%08x", (unsigned long long)clock_wall_us() / 1000,
+		 r);
+	return 0;
+}
+
+uint64_t trial_id_stamp(struct span id)
+{
+	uint64_t ms;
+	if (id.n < 6 + 1 + 1 + 8 || memcmp(id.p, "trial-", 6) != 0 || id.p[id.n - 9] != '-')
+		return 0;
+	if (num_u64((struct span){id.p + 6, id.n - 6 - 9}, 1, UINT64_MAX / 1000, &ms) != 0)
+		return 0;
+	return ms * 1000;
+}
+
+static void optional(struct json_out *j, const char *key, const char *text)
+{
+	json_key(j, key);
+	if (text)
+		json_str(j, span_of(text));
+	else
+		json_null(j);
+}
+
+int trial_write(struct buf *out, const struct trial_new *t, struct err *err)
+{
+	struct json_out j = {.b = out};
+	char id[TRIAL_ID_MAX], now[CLOCK_TEXT_MAX];
+	if (trial_new_id(id, err) != 0)
+		return -1;
+	clock_format(clock_wall_us(), now);
+	json_open(&j, '{');
+	json_kv_cstr(&j, "id", id);
+	json_kv_cstr(&j, "index_name", t->index_name);
+	json_kv_cstr(&j, "eval_set", t->eval_set);
+	json_key(&j, "config");
+	config_write(&j, &t->config);
+	json_key(&j, "metrics");
+	json_open(&j, '{');
+	for (size_t i = 0; i < N_METRICS; i++) {
+		const char *at = (const char *)&t->metrics + metric_keys[i].offset;
+		if (metric_keys[i].whole)
+			json_kv_u64(&j, metric_keys[i].name, *(const uint64_t *)(const void *)at);
+		else
+			json_kv_f64(&j, metric_keys[i].name, *(const double *)(const void *)at);
+	}
+	json_kv_u64(&j, "k", t->k);
+	json_kv_f64(&j, "recall_at_k_ties", t->recall_at_k_ties);
+	json_kv_f64(&j, "qps", t->qps);
+	json_kv_f64(&j, "distances_per_query", t->distances_per_query);
+	json_close(&j, '}');
+	json_kv_cstr(&j, "created_at", now);
+	optional(&j, "note", t->note);
+	json_key(&j, "provenance");
+	json_open(&j, '{');
+	optional(&j, "vectors_digest", t->vectors_digest);
+	optional(&j, "eval_digest", t->eval_digest);
+	optional(&j, "graph_digest", t->graph_digest);
+	optional(&j, "host", t->host);
+	optional(&j, "cpu", t->cpu);
+	json_kv_u64(&j, "threads", t->threads);
+	optional(&j, "version", t->version);
+	json_close(&j, '}');
+	json_close(&j, '}');
+	buf_addc(out, '\n');
+	return buf_ok(out, err);
+}
+
+bool trial_beats(const struct metrics *challenger, const struct metrics *champion)
+{
+	float r1 = (float)challenger->recall_at_k, r0 = (float)champion->recall_at_k;
+	float p1 = (float)challenger->search_latency_p50_us,
+	      p0 = (float)champion->search_latency_p50_us;
+	return r1 > r0 || (fabsf(r1 - r0) < 1e-4f && p1 < p0);
+}
+
+static bool same_or_both_absent(struct span a, struct span b)
+{
+	return (a.p != NULL) == (b.p != NULL) && span_same(a, b);
+}
+
+bool trial_comparable(const struct trial *a, const struct trial *b)
+{
+	return same_or_both_absent(a->vectors_digest, b->vectors_digest) &&
+	       same_or_both_absent(a->eval_digest, b->eval_digest);
+}

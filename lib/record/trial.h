@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RECORD_TRIAL_H
+#define RECORD_TRIAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "record/config.h"
+
+#define TRIAL_ID_MAX 48
+#define TRIAL_LINE_MAX ((size_t)16 << 20)
+
+struct metrics {
+	double build_time_secs;
+	double search_latency_p50_us, search_latency_p95_us, search_latency_p99_us;
+	double recall_at_k;
+	uint64_t memory_bytes, vectors, eval_queries;
+	double brute_force_latency_us;
+};
+
+/*
+ * One build and its measurement.  The spans are raw JSON strings (without quotes) inside
+ * the line they were read from; p is NULL where a key is absent or null.
+ */
+struct trial {
+	struct span line;
+	struct span id, index_name, eval_set, created_at, note;
+	struct span vectors_digest, eval_digest, graph_digest, host;
+	struct config config;
+	struct metrics metrics;
+};
+
+/*
+ * Read one line; all of it is checked.  ERR_DATA: "column 17: ..." or "has no key
+ * 'metrics.recall_at_k'".  The line must outlive the trial.
+ */
+int trial_parse(struct trial *t, struct span line, struct err *err) MUST_CHECK;
+
+/* "trial-<UTC milliseconds>-<8 hex digits>" */
+int trial_new_id(char out[static TRIAL_ID_MAX], struct err *err) MUST_CHECK;
+
+/* The microsecond stamp inside such an id, or 0 for ids of another form. */
+uint64_t trial_id_stamp(struct span id);
+
+/* ---- writing ---- */
+
+/* What a new Trial is made of; texts may be NULL where they are not known. */
+struct trial_new {
+	const char *index_name, *eval_set, *note;
+	struct config config;
+	struct metrics metrics;
+	/* figures of ours beside those that the original knows */
+	double recall_at_k_ties, qps, distances_per_query;
+	uint64_t k;
+	const char *vectors_digest, *eval_digest, *graph_digest, *host, *cpu, *version;
+	uint64_t threads;
+};
+
+/* Append it as one line, with a new id and the time of now. */
+int trial_write(struct buf *out, const struct trial_new *t, struct err *err) MUST_CHECK;
+
+/* ---- comparing ---- */
+
+/*
+ * The rule by which a challenger beats a champion: recall strictly greater; or recall
+ * equal within 1e-4 and p50 strictly lower.  In 32-bit floats, as the original does.
+ */
+bool trial_beats(const struct metrics *challenger, const struct metrics *champion);
+
+/* Whether the figures of both belong to the same vectors and the same eval set. */
+bool trial_comparable(const struct trial *a, const struct trial *b);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#include "vec/dist_internal.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/rng.h"
+
+#define TEST_DIM 93 /* two full rounds of 32 lanes, one of 16, and a tail */
+
+/* Best first; the portable one is always there. */
+static const struct dist_kernels *usable[4];
+static int n_usable;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* Same bits as the portable kernel, for every length of tail. */
+static bool self_test(const struct dist_kernels *k)
+{
+	float a[TEST_DIM], b[4][TEST_DIM], out[4];
+	const float *row[4] = {b[0], b[1], b[2], b[3]};
+	struct rng r = {1};
+	for (int i = 0; i < TEST_DIM; i++) {
+		a[i] = (float)(int32_t)rng_next(&r) * 0x1p-20f;
+		for (int j = 0; j < 4; j++)
+			b[j][i] = (float)(int32_t)rng_next(&r) * 0x1p-25f;
+	}
+	for (size_t dim = 1; dim <= TEST_DIM; dim++) {
+		k->l2_4(a, row, dim, out);
+		for (int j = 0; j < 4; j++)
+			if (out[j] != dist_portable.l2(a, b[j], dim) ||
+			    out[j] != k->l2(a, b[j], dim))
+				return false;
+		k->dot_4(a, row, dim, out);
+		for (int j = 0; j < 4; j++)
+			if (out[j] != dist_portable.dot(a, b[j], dim) ||
+			    out[j] != k->dot(a, b[j], dim))
+				return false;
+	}
+	return true;
+}
+
+static void consider(const struct dist_kernels *k, bool supported)
+{
+	if (supported && self_test(k))
+		usable[n_usable++] = k;
+}
+
+static void find_usable(void)
+{
+#if defined(__x86_64__)
+	__builtin_cpu_init();
+	consider(&dist_avx512,
+		 __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+		     __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"));
+	consider(&dist_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+#endif
+#if defined(__aarch64__)
+	consider(&dist_neon, true);
+#endif
+	usable[n_usable++] = &dist_portable;
+}
+
+const struct dist_kernels *dist_choose(const char *name, struct err *err)
+{
+	pthread_once(&once, find_usable);
+	if (!name || !name[0])
+		return usable[0];
+	for (int i = 0; i < n_usable; i++)
+		if (strcmp(usable[i]->name, name) == 0)
+			return usable[i];
+	err_set(err, ERR_USAGE, "no distance kernel '%s' for this processor, the best is '%s'",
+		name, usable[0]->name);
+	return NULL;
+}

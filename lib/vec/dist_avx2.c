@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "vec/dist_internal.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <string.h>
+
+/* Sixteen lanes: two registers. */
+struct half {
+	__m256 lo, hi;
+};
+
+static inline struct half step(const float *q, const float *x, struct half acc, int is_l2)
+{
+	__m256 q0 = _mm256_loadu_ps(q), q1 = _mm256_loadu_ps(q + 8);
+	__m256 x0 = _mm256_loadu_ps(x), x1 = _mm256_loadu_ps(x + 8);
+	if (is_l2) {
+		x0 = q0 = _mm256_sub_ps(q0, x0);
+		x1 = q1 = _mm256_sub_ps(q1, x1);
+	}
+	acc.lo = _mm256_fmadd_ps(q0, x0, acc.lo);
+	acc.hi = _mm256_fmadd_ps(q1, x1, acc.hi);
+	return acc;
+}
+
+static inline float sum_lanes(struct half even, struct half odd)
+{
+	__m256 s8 = _mm256_add_ps(_mm256_add_ps(even.lo, odd.lo), _mm256_add_ps(even.hi, odd.hi));
+	__m128 s4 = _mm_add_ps(_mm256_castps256_ps128(s8), _mm256_extractf128_ps(s8, 1));
+	s4 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
+	return _mm_cvtss_f32(_mm_add_ss(s4, _mm_movehdup_ps(s4)));
+}
+
+static inline struct half tail(const float *q, const float *x, size_t left, struct half acc,
+			       int is_l2)
+{
+	float qt[16] = {0}, xt[16] = {0};
+	memcpy(qt, q, left * sizeof *q);
+	memcpy(xt, x, left * sizeof *x);
+	return step(qt, xt, acc, is_l2);
+}
+
+static inline __attribute__((always_inline)) void rows(const float *q, const float *const *row,
+						       int count, size_t dim, float *out, int is_l2)
+{
+	struct half even[2], odd[2];
+	size_t i = 0;
+	for (int j = 0; j < count; j++)
+		even[j].lo = even[j].hi = odd[j].lo = odd[j].hi = _mm256_setzero_ps();
+	for (; i + 32 <= dim; i += 32)
+		for (int j = 0; j < count; j++) {
+			even[j] = step(q + i, row[j] + i, even[j], is_l2);
+			odd[j] = step(q + i + 16, row[j] + i + 16, odd[j], is_l2);
+		}
+	for (int j = 0; j < count; j++) {
+		size_t at = i;
+		if (at + 16 <= dim) {
+			even[j] = step(q + at, row[j] + at, even[j], is_l2);
+			at += 16;
+			if (at < dim)
+				odd[j] = tail(q + at, row[j] + at, dim - at, odd[j], is_l2);
+		} else if (at < dim) {
+			even[j] = tail(q + at, row[j] + at, dim - at, even[j], is_l2);
+		}
+		out[j] = sum_lanes(even[j], odd[j]);
+	}
+}
+
+static float l2(const float *a, const float *b, size_t dim)
+{
+	float out;
+	rows(a, &b, 1, dim, &out, 1);
+	return out;
+}
+
+static float dot(const float *a, const float *b, size_t dim)
+{
+	float out;
+	rows(a, &b, 1, dim, &out, 0);
+	return out;
+}
+
+/* Two rows at a time keep all sums in the sixteen registers. */
+static void l2_4(const float *q, const float *const row[4], size_t dim, float out[4])
+{
+	rows(q, row, 2, dim, out, 1);
+	rows(q, row + 2, 2, dim, out + 2, 1);
+}
+
+static void dot_4(const float *q, const float *const row[4], size_t dim, float out[4])
+{
+	rows(q, row, 2, dim, out, 0);
+	rows(q, row + 2, 2, dim, out + 2, 0);
+}
+
+const struct dist_kernels dist_avx2 = {"avx2", l2, dot, l2_4, dot_4};
+#endif

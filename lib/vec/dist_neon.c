@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "vec/dist_internal.h"
+
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#include <string.h>
+
+/* Sixteen lanes: four registers. */
+struct half {
+	float32x4_t r[4];
+};
+
+static inline struct half step(const float *q, const float *x, struct half acc, int is_l2)
+{
+	for (int k = 0; k < 4; k++) {
+		float32x4_t a = vld1q_f32(q + 4 * k), b = vld1q_f32(x + 4 * k);
+		if (is_l2)
+			a = b = vsubq_f32(a, b);
+		acc.r[k] = vfmaq_f32(acc.r[k], a, b);
+	}
+	return acc;
+}
+
+static inline float sum_lanes(struct half even, struct half odd)
+{
+	float32x4_t s[4];
+	for (int k = 0; k < 4; k++)
+		s[k] = vaddq_f32(even.r[k], odd.r[k]);
+	float32x4_t s4 = vaddq_f32(vaddq_f32(s[0], s[2]), vaddq_f32(s[1], s[3]));
+	float32x2_t s2 = vadd_f32(vget_low_f32(s4), vget_high_f32(s4));
+	return vget_lane_f32(s2, 0) + vget_lane_f32(s2, 1);
+}
+
+static inline struct half tail(const float *q, const float *x, size_t left, struct half acc,
+			       int is_l2)
+{
+	float qt[16] = {0}, xt[16] = {0};
+	memcpy(qt, q, left * sizeof *q);
+	memcpy(xt, x, left * sizeof *x);
+	return step(qt, xt, acc, is_l2);
+}
+
+static inline __attribute__((always_inline)) void rows(const float *q, const float *const *row,
+						       int count, size_t dim, float *out, int is_l2)
+{
+	struct half even[2], odd[2];
+	size_t i = 0;
+	for (int j = 0; j < count; j++)
+		for (int k = 0; k < 4; k++)
+			even[j].r[k] = odd[j].r[k] = vdupq_n_f32(0);
+	for (; i + 32 <= dim; i += 32)
+		for (int j = 0; j < count; j++) {
+			even[j] = step(q + i, row[j] + i, even[j], is_l2);
+			odd[j] = step(q + i + 16, row[j] + i + 16, odd[j], is_l2);
+		}
+	for (int j = 0; j < count; j++) {
+		size_t at = i;
+		if (at + 16 <= dim) {
+			even[j] = step(q + at, row[j] + at, even[j], is_l2);
+			at += 16;
+			if (at < dim)
+				odd[j] = tail(q + at, row[j] + at, dim - at, odd[j], is_l2);
+		} else if (at < dim) {
+			even[j] = tail(q + at, row[j] + at, dim - at, even[j], is_l2);
+		}
+		out[j] = sum_lanes(even[j], odd[j]);
+	}
+}
+
+static float l2(const float *a, const float *b, size_t dim)
+{
+	float out;
+	rows(a, &b, 1, dim, &out, 1);
+	return out;
+}
+
+static float dot(const float *a, const float *b, size_t dim)
+{
+	float out;
+	rows(a, &b, 1, dim, &out, 0);
+	return out;
+}
+
+static void l2_4(const float *q, const float *const row[4], size_t dim, float out[4])
+{
+	rows(q, row, 2, dim, out, 1);
+	rows(q, row + 2, 2, dim, out + 2, 1);
+}
+
+static void dot_4(const float *q, const float *const row[4], size_t dim, float out[4])
+{
+	rows(q, row, 2, dim, out, 0);
+	rows(q, row + 2, 2, dim, out + 2, 0);
+}
+
+const struct dist_kernels dist_neon = {"neon", l2, dot, l2_4, dot_4};
+#endif

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+#include "vec/set.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/num.h"
+#include "vec/format_internal.h"
+
+#define STDIN_MAX ((size_t)1 << 40)
+
+const char *const vec_format_names[] = {
+    "auto", "fvecs", "bvecs",	   "ivecs", "fbin", "u8bin", "i8bin",
+    "npy",  "text",  "text-words", "jsonl", "hvec", NULL,
+};
+
+/* With their dots, blanks between. */
+static const char *const suffixes[VEC_FORMATS] = {
+    [VEC_BY_SUFFIX] = "",
+    [VEC_FVECS] = ".fvecs",
+    [VEC_BVECS] = ".bvecs",
+    [VEC_IVECS] = ".ivecs",
+    [VEC_FBIN] = ".fbin",
+    [VEC_U8BIN] = ".u8bin",
+    [VEC_I8BIN] = ".i8bin",
+    [VEC_NPY] = ".npy",
+    [VEC_TEXT] = ".txt .vec .text",
+    [VEC_TEXT_WORDS] = "",
+    [VEC_JSONL] = ".jsonl .json .ndjson",
+    [VEC_HVEC] = ".hvec",
+};
+
+_Static_assert(sizeof vec_format_names / sizeof vec_format_names[0] == VEC_FORMATS + 1,
+	       "every format has a name");
+
+int vec_format_of_path(const char *path, enum vec_format *out)
+{
+	if (strcmp(path, "-") == 0) {
+		*out = VEC_JSONL;
+		return 0;
+	}
+	const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+	if (!dot)
+		return -1;
+	for (int i = VEC_BY_SUFFIX + 1; i < VEC_FORMATS; i++) {
+		const char *p = suffixes[i];
+		while (*p) {
+			size_t n = strcspn(p, " ");
+			if (strlen(dot) == n && strncmp(dot, p, n) == 0) {
+				*out = (enum vec_format)i;
+				return 0;
+			}
+			p += n + (p[n] == ' ');
+		}
+	}
+	return -1;
+}
+
+static int read_binary(struct vec_found *f, enum vec_format format, struct span data,
+		       const char *name, struct err *err)
+{
+	switch (format) {
+	case VEC_FVECS:
+		return vec_read_xvecs(f, VEC_F32, data, name, err);
+	case VEC_BVECS:
+		return vec_read_xvecs(f, VEC_U8, data, name, err);
+	case VEC_IVECS:
+		return vec_read_xvecs(f, VEC_I32, data, name, err);
+	case VEC_FBIN:
+		return vec_read_bin(f, VEC_F32, data, name, err);
+	case VEC_U8BIN:
+		return vec_read_bin(f, VEC_U8, data, name, err);
+	case VEC_I8BIN:
+		return vec_read_bin(f, VEC_I8, data, name, err);
+	case VEC_NPY:
+		return vec_read_npy(f, data, name, err);
+	default:
+		return vec_read_hvec(f, data, name, err);
+	}
+}
+
+static void found_release(struct vec_found *f)
+{
+	free(f->owned);
+	free(f->id_end);
+	buf_release(&f->id_text);
+}
+
+/* Read one file into ${p} and ${f}. */
+static int read_part(struct vec_part *p, struct vec_found *f, int fd, enum vec_format format,
+		     struct err *err)
+{
+	if (format == VEC_JSONL)
+		return vec_read_jsonl(f, fd, p->name, err);
+	if (format == VEC_TEXT || format == VEC_TEXT_WORDS)
+		return vec_read_text(f, format == VEC_TEXT_WORDS, fd, p->name, err);
+	struct stat st;
+	if (fstat(fd, &st) != 0)
+		return err_sys(err, "cannot stat '%s'", p->name);
+	struct span data;
+	struct buf b = BUF_INIT;
+	if (S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0) {
+		if (io_map_fd(&p->map, fd, p->name, err) != 0)
+			return -1;
+		data = (struct span){(const char *)p->map.data, p->map.size};
+	} else {
+		if (io_read_fd(fd, p->name, STDIN_MAX, &b, err) != 0) {
+			buf_release(&b);
+			return -1;
+		}
+		data = buf_span(&b);
+	}
+	int ret = read_binary(f, format, data, p->name, err);
+	if (ret == 0 && b.data)
+		f->owned = b.data;
+	else
+		buf_release(&b);
+	return ret;
+}
+
+/* Append the ids of a file, or the numbers of its rows when only others have ids. */
+static int merge_ids(struct vec_set *s, struct buf *text, const struct vec_found *f,
+		     struct err *err)
+{
+	char tmp[VEC_ID_TEXT_MAX];
+	uint64_t *end = mem_resize(s->id_end, s->rows + f->rows, sizeof *end, err);
+	if (!end)
+		return -1;
+	s->id_end = end;
+	for (uint64_t i = 0; i < f->rows; i++) {
+		if (f->id_end) {
+			uint64_t from = i ? f->id_end[i - 1] : 0;
+			buf_add(text, f->id_text.data + from, f->id_end[i] - from);
+		} else {
+			snprintf(tmp, sizeof tmp, "%llu", (unsigned long long)(s->rows + i));
+			buf_adds(text, tmp);
+		}
+		s->id_end[s->rows + i] = text->len;
+	}
+	return buf_ok(text, err);
+}
+
+static int add_part(struct vec_set *s, struct buf *ids, const char *path, enum vec_format format,
+		    struct err *err)
+{
+	struct vec_part *p = &s->part[s->parts];
+	struct vec_found f = {0};
+	int ret = -1, fd = -1;
+	bool is_stdin = strcmp(path, "-") == 0;
+	if (format == VEC_BY_SUFFIX && vec_format_of_path(path, &format) != 0)
+		return err_set(err, ERR_USAGE,
+			       "cannot tell the format of '%s' by its suffix: say --format", path);
+	*p = (struct vec_part){.name = span_dup(span_of(is_stdin ? "stdin" : path))};
+	s->parts++;
+	if (!p->name)
+		return err_nomem(err);
+	fd = is_stdin ? dup(0) : open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "cannot open '%s'", p->name);
+	if (read_part(p, &f, fd, format, err) != 0)
+		goto out;
+	p->type = f.type;
+	p->data = f.data;
+	p->stride = f.stride;
+	p->rows = f.rows;
+	p->first = s->rows;
+	p->by_line = f.by_line;
+	p->owned = f.owned;
+	f.owned = NULL;
+	if (f.rows && s->dim == 0)
+		s->dim = f.dim;
+	if (f.rows && f.dim != s->dim) {
+		err_set(err, ERR_DATA, "'%s' has dimension %u, expected %u as in '%s'", p->name,
+			f.dim, s->dim, s->part[0].name);
+		goto out;
+	}
+	if (f.rows > VEC_MAX_ROWS - s->rows) {
+		err_set(err, ERR_DATA, "more than %u rows", VEC_MAX_ROWS);
+		goto out;
+	}
+	if (f.id_end && !s->id_end && s->rows) {
+		struct vec_found before = {.rows = s->rows};
+		s->rows = 0;
+		if (merge_ids(s, ids, &before, err) != 0)
+			goto out;
+		s->rows = before.rows;
+	}
+	if ((f.id_end || s->id_end) && merge_ids(s, ids, &f, err) != 0)
+		goto out;
+	s->rows += f.rows;
+	ret = 0;
+out:
+	if (fd >= 0)
+		close(fd);
+	found_release(&f);
+	return ret;
+}
+
+int vec_set_open(struct vec_set *s, const char *const *paths, size_t count, enum vec_format format,
+		 struct err *err)
+{
+	struct buf ids = BUF_INIT;
+	*s = (struct vec_set)VEC_SET_INIT;
+	s->part = mem_zeroed(count, sizeof *s->part, err);
+	if (!s->part)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		if (add_part(s, &ids, paths[i], format, err) != 0)
+			goto fail;
+	if (s->id_end) {
+		/* An empty text is not NULL. */
+		buf_addc(&ids, 0);
+		if (buf_ok(&ids, err) != 0)
+			goto fail;
+		s->id_text = ids.data;
+		if (vec_set_check_ids(s, err) != 0) {
+			ids.data = NULL;
+			goto fail;
+		}
+	}
+	return 0;
+fail:
+	buf_release(&ids);
+	vec_set_release(s);
+	return -1;
+}
+
+void vec_set_release(struct vec_set *s)
+{
+	for (size_t i = 0; i < s->parts; i++) {
+		io_map_close(&s->part[i].map);
+		free(s->part[i].owned);
+		free(s->part[i].name);
+	}
+	free(s->part);
+	free(s->id_text);
+	free(s->id_end);
+	*s = (struct vec_set)VEC_SET_INIT;
+}
+
+static const struct vec_part *part_of(const struct vec_set *s, uint64_t row)
+{
+	size_t lo = 0, hi = s->parts;
+	while (hi - lo > 1) {
+		size_t mid = (lo + hi) / 2;
+		if (s->part[mid].first <= row)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return &s->part[lo];
+}
+
+int vec_set_fail(const struct vec_set *s, uint64_t row, struct err *err, const char *fmt, ...)
+{
+	const struct vec_part *p = part_of(s, row);
+	va_list ap;
+	char why[256];
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof why, fmt, ap);
+	va_end(ap);
+	return err_set(err, ERR_DATA, "'%s' %s %llu: %s", p->name, p->by_line ? "line" : "row",
+		       (unsigned long long)(row - p->first + p->by_line), why);
+}
+
+int vec_set_row(const struct vec_set *s, uint64_t row, float *out, struct err *err)
+{
+	const struct vec_part *p = part_of(s, row);
+	vec_to_f32(p->type, p->data + (row - p->first) * p->stride, out, s->dim);
+	size_t bad = vec_first_nonfinite(out, s->dim);
+	if (bad != s->dim)
+		return vec_set_fail(s, row, err, "value %zu is not finite", bad);
+	return 0;
+}
+
+void vec_set_row_f64(const struct vec_set *s, uint64_t row, double *out)
+{
+	const struct vec_part *p = part_of(s, row);
+	vec_to_f64(p->type, p->data + (row - p->first) * p->stride, out, s->dim);
+}
+
+enum vec_type vec_set_type(const struct vec_set *s)
+{
+	enum vec_type t = s->parts ? s->part[0].type : VEC_F32;
+	for (size_t i = 1; i < s->parts; i++)
+		if (s->part[i].type != t)
+			return VEC_F64;
+	return t;
+}
+
+struct span vec_set_id(const struct vec_set *s, uint64_t row, char tmp[static VEC_ID_TEXT_MAX])
+{
+	if (!s->id_end) {
+		int n = snprintf(tmp, VEC_ID_TEXT_MAX, "%llu", (unsigned long long)row);
+		return (struct span){tmp, (size_t)n};
+	}
+	uint64_t from = row ? s->id_end[row - 1] : 0;
+	return (struct span){s->id_text + from, s->id_end[row] - from};
+}
+
+int vec_set_read_ids(struct vec_set *s, const char *path, struct err *err)
+{
+	struct buf text = BUF_INIT, ids = BUF_INIT;
+	int ret = -1;
+	uint64_t *end = mem_array(s->rows, sizeof *end, err), n = 0;
+	if (!end || io_read_file(path, SIZE_MAX / 2, &text, err) != 0)
+		goto out;
+	for (char *p = text.data, *stop = text.data + text.len; p < stop; n++) {
+		char *nl = memchr(p, '\n', (size_t)(stop - p));
+		size_t len = (size_t)((nl ? nl : stop) - p);
+		if (len > VEC_ID_MAX) {
+			err_set(err, ERR_DATA, "'%s' line %llu: id is longer than %d bytes", path,
+				(unsigned long long)n + 1, VEC_ID_MAX);
+			goto out;
+		}
+		buf_add(&ids, p, len);
+		if (n < s->rows)
+			end[n] = ids.len;
+		p += len + 1;
+	}
+	if (n != s->rows) {
+		err_set(err, ERR_DATA, "'%s' has %llu lines, expected an id for each of %llu rows",
+			path, (unsigned long long)n, (unsigned long long)s->rows);
+		goto out;
+	}
+	buf_addc(&ids, 0);
+	if (buf_ok(&ids, err) != 0)
+		goto out;
+	free(s->id_text);
+	free(s->id_end);
+	s->id_text = ids.data;
+	s->id_end = end;
+	ids = (struct buf)BUF_INIT;
+	end = NULL;
+	ret = vec_set_check_ids(s, err);
+out:
+	free(end);
+	buf_release(&text);
+	buf_release(&ids);
+	return ret;
+}
+
+int vec_set_check_ids(const struct vec_set *s, struct err *err)
+{
+	char tmp[VEC_ID_TEXT_MAX];
+	if (!s->id_end || s->rows == 0)
+		return 0;
+	/* Open addressing, at most half full; an entry is a row number plus one. */
+	uint64_t slots = 16;
+	while (slots < 2 * s->rows)
+		slots *= 2;
+	uint32_t *table = mem_zeroed(slots, sizeof *table, err);
+	if (!table)
+		return -1;
+	int ret = 0;
+	for (uint64_t i = 0; i < s->rows && ret == 0; i++) {
+		struct span id = vec_set_id(s, i, tmp);
+		uint64_t h = digest_xxh64(id.p, id.n, 0) & (slots - 1);
+		for (; table[h]; h = (h + 1) & (slots - 1)) {
+			uint64_t other = table[h] - 1u;
+			if (span_same(vec_set_id(s, other, tmp), id)) {
+				ret = vec_set_fail(s, i, err,
+						   "id '%.*s' was already given to row %llu",
+						   (int)(id.n < 100 ? id.n : 100), id.p,
+						   (unsigned long long)other);
+				break;
+			}
+		}
+		table[h] = (uint32_t)i + 1;
+	}
+	free(table);
+	return ret;
+}
+
+/* ---- digest ---- */
+
+#define DIGEST_ROWS 1024
+
+struct digest_job {
+	const struct vec_set *set;
+	struct digest *block;
+	float *scratch; /* one row a thread */
+	struct err *err;
+	int *failed;
+};
+
+static void digest_blocks(void *ctx, uint64_t begin, uint64_t end, int thread)
+{
+	struct digest_job *j = ctx;
+	size_t dim = j->set->dim;
+	float *row = j->scratch + (size_t)thread * dim;
+	for (uint64_t b = begin; b < end; b++) {
+		uint64_t last = (b + 1) * DIGEST_ROWS;
+		struct digest_seq seq = {0};
+		for (uint64_t i = b * DIGEST_ROWS; i < last && i < j->set->rows; i++) {
+			if (!j->failed[thread] && vec_set_row(j->set, i, row, &j->err[thread]) != 0)
+				j->failed[thread] = 1;
+			for (size_t k = 0; k < dim; k++)
+				row[k] += 0.0f;
+			digest_seq_add(&seq, row, dim * sizeof *row);
+		}
+		j->block[b] = digest_seq_end(&seq);
+	}
+}
+
+int vec_set_digest(const struct vec_set *s, struct par *par, struct digest *out, struct err *err)
+{
+	uint64_t blocks = (s->rows + DIGEST_ROWS - 1) / DIGEST_ROWS, shape[2] = {s->dim, s->rows};
+	size_t threads = (size_t)par_threads(par);
+	int ret = -1;
+	struct digest_job j = {.set = s};
+	j.block = mem_array(blocks, sizeof *j.block, err);
+	j.scratch = mem_array(threads * (s->dim ? s->dim : 1), sizeof *j.scratch, err);
+	j.err = mem_zeroed(threads, sizeof *j.err, err);
+	j.failed = mem_zeroed(threads, sizeof *j.failed, err);
+	if (!j.block || !j.scratch || !j.err || !j.failed)
+		goto out;
+	par_run(par, blocks, 1, digest_blocks, &j);
+	for (size_t t = 0; t < threads; t++)
+		if (j.failed[t]) {
+			*err = j.err[t];
+			goto out;
+		}
+	struct digest_seq seq = {0};
+	digest_seq_add(&seq, shape, sizeof shape);
+	digest_seq_add(&seq, j.block, blocks * sizeof *j.block);
+	*out = digest_seq_end(&seq);
+	ret = 0;
+out:
+	free(j.block);
+	free(j.scratch);
+	free(j.err);
+	free(j.failed);
+	return ret;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef VEC_SET_H
+#define VEC_SET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/io.h"
+#include "base/par.h"
+#include "vec/elem.h"
+
+#define VEC_ID_MAX 1024	   /* bytes of one id */
+#define VEC_ID_TEXT_MAX 24 /* room for a row number as text */
+
+/* File formats; vec_format_names has what --format takes. */
+enum vec_format {
+	VEC_BY_SUFFIX, /* by the path's suffix; stdin is JSONL */
+	VEC_FVECS, /* TEXMEX corpora, corpus-texmex.irisa.fr: per row i32 dimension, then values */
+	VEC_BVECS,
+	VEC_IVECS,
+	VEC_FBIN, /* big-ann-benchmarks.com: u32 rows, u32 dimension, then all values */
+	VEC_U8BIN,
+	VEC_I8BIN,
+	VEC_NPY,	/* numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
+	VEC_TEXT,	/* word2vec, GloVe, fastText: a line a row, with or without a first word */
+	VEC_TEXT_WORDS, /* the same, every line begins with a word */
+	VEC_JSONL,	/* {"id":"x","vector":[0.1,...]} or [0.1,...], a line a row */
+	VEC_HVEC,	/* rows with ids in one file, hnsw-store(5) */
+	VEC_FORMATS
+};
+
+/* Rows of one file: ${rows} rows of the set's dimension, ${stride} bytes apart. */
+struct vec_part {
+	enum vec_type type;
+	const unsigned char *data; /* row 0; unaligned */
+	size_t stride;
+	uint64_t rows;
+	uint64_t first; /* number of its row 0 in the whole set */
+	char *name;	/* for messages */
+	bool by_line;	/* messages say "line" and count from 1 */
+	struct io_map map;
+	void *owned;
+};
+
+/*
+ * Vectors of equal dimension from any number of files, numbered on over all of
+ * them.  Binary files are mapped and not copied.
+ */
+struct vec_set {
+	uint32_t dim;  /* 0 only when there are no rows */
+	uint64_t rows; /* at most VEC_MAX_ROWS */
+	struct vec_part *part;
+	size_t parts;
+	/* Ids one after the other; id i ends before id_end[i].  Both NULL if no file
+	 * had ids: then a row's number is its id. */
+	char *id_text;
+	uint64_t *id_end;
+};
+
+#define VEC_SET_INIT \
+	{            \
+		0    \
+	}
+
+/*
+ * Open ${count} files ("-" is stdin).  Headers, sizes and, where text is parsed,
+ * every value are checked; values of mapped files are checked when they are read.
+ * ERR_DATA names file and row or line, and what was expected: malformed or
+ * truncated file, dimensions that differ, an id given twice.
+ */
+int vec_set_open(struct vec_set *s, const char *const *paths, size_t count, enum vec_format format,
+		 struct err *err) MUST_CHECK;
+void vec_set_release(struct vec_set *s);
+
+/*
+ * Row ${row} as ${dim} floats into ${out}.  ERR_DATA if a value is not finite.
+ * Thread-safe.
+ */
+int vec_set_row(const struct vec_set *s, uint64_t row, float *out, struct err *err) MUST_CHECK;
+
+/* The same as doubles, without rounding and without the check. */
+void vec_set_row_f64(const struct vec_set *s, uint64_t row, double *out);
+
+/* ERR_DATA "'x.npy' row 17: <why>" (or line). */
+int vec_set_fail(const struct vec_set *s, uint64_t row, struct err *err, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+
+/* The id of a row; ${tmp} holds it if it is the row's number. */
+struct span vec_set_id(const struct vec_set *s, uint64_t row, char tmp[static VEC_ID_TEXT_MAX]);
+
+/* Give the rows ids, one a line of ${path}; there must be as many as rows. */
+int vec_set_read_ids(struct vec_set *s, const char *path, struct err *err) MUST_CHECK;
+
+/* ERR_DATA if an id occurs twice. */
+int vec_set_check_ids(const struct vec_set *s, struct err *err) MUST_CHECK;
+
+/*
+ * Digest of the values: of dimension, number of rows and every value as float in
+ * row order, -0 as 0, so equal vectors in equal order have equal digests whatever
+ * the file format.  Ids do not enter.
+ */
+int vec_set_digest(const struct vec_set *s, struct par *par, struct digest *out,
+		   struct err *err) MUST_CHECK;
+
+/*
+ * Vectors that come as JSONL lines, one at a time.
+ */
+struct vec_stream;
+
+struct vec_stream *vec_stream_new(int fd, const char *name, struct err *err) MUST_CHECK;
+void vec_stream_free(struct vec_stream *s);
+
+/*
+ * The next one: ${dim} floats at ${v} and its id (the number of the row from 0 on, if it has none);
+ * both live until the next call.  ${dim}, if not 0, is what every vector must have.  1; 0: end;
+ * -1: ERR_DATA naming the line.
+ */
+int vec_stream_next(struct vec_stream *s, uint32_t dim, const float **v, struct span *id,
+		    struct err *err) MUST_CHECK;
+
+/* Whether the next one can be had without waiting: 1, 0, -1. */
+int vec_stream_ready(struct vec_stream *s, struct err *err) MUST_CHECK;
+
+/* Names by number, NULL at the end. */
+extern const char *const vec_format_names[];
+
+/* The format that the suffix of a path tells; "-" is JSONL.  -1: none. */
+int vec_format_of_path(const char *path, enum vec_format *out);
+
+/* How vec_set_write() is to write. */
+struct vec_write {
+	enum vec_format format;
+	enum vec_type type; /* element type, npy and hvec only */
+	bool header;	    /* text only: begin with "rows dimension" */
+};
+
+/*
+ * Write the rows ${first}..${first}+${count}-1 (or those listed in ${pick}, if not NULL, which
+ * then has ${count} row numbers) to a descriptor.  ERR_DATA: a value does not fit the
+ * type, or an id does not fit the format (a blank in a text file's word).
+ */
+int vec_set_write(const struct vec_set *s, const struct vec_write *how, const uint64_t *pick,
+		  uint64_t first, uint64_t count, int fd, const char *name,
+		  struct err *err) MUST_CHECK;
+
+/* The element type that holds this set's values unchanged. */
+enum vec_type vec_set_type(const struct vec_set *s);
+
+#endif

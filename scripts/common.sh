@@ -1,0 +1,145 @@
+# What the scripts share: messages, the command line, names in the store.  A script sets
+# $prog before and defines usage, option and operand.
+set -eu
+LC_ALL=C
+export LC_ALL
+P='@PROGPREFIX@'
+quiet=
+store=${HNSW_STORE:-./store}
+
+say() {
+	printf '%s: %s\n' "$prog" "$*" >&2
+}
+
+note() {
+	[ -n "$quiet" ] || say "$*"
+}
+
+# die STATUS MESSAGE
+die() {
+	status=$1
+	shift
+	say "$*"
+	exit "$status"
+}
+
+misuse() {
+	say "$*"
+	printf "try '%s --help'\n" "$prog" >&2
+	exit 2
+}
+
+# The options that every script has; others go to option NAME VALUE.
+common_option() {
+	case $1 in
+	-S | --store) store=$2 ;;
+	-q | --quiet) quiet=-q ;;
+	-v | --verbose) ;;
+	-h | --help)
+		usage
+		exit 0
+		;;
+	-V | --version)
+		printf '%s (hnsw-tools) @VERSION@\n' "$prog"
+		exit 0
+		;;
+	*) option "$1" "$2" ;;
+	esac
+}
+
+takes_value() {
+	case " -S --store $valued " in
+	*" $1 "*) return 0 ;;
+	esac
+	return 1
+}
+
+# Parse the words of a command line.  $valued has the options that take a value; options
+# may stand anywhere, short ones may be joined.
+parse_words() {
+	while [ $# -gt 0 ]; do
+		word=$1
+		shift
+		case $word in
+		--)
+			for word; do operand "$word"; done
+			return
+			;;
+		--*=*)
+			takes_value "${word%%=*}" || misuse "unknown option '${word%%=*}', or it takes no value"
+			common_option "${word%%=*}" "${word#*=}"
+			continue
+			;;
+		--* | -?) ;;
+		-?*)
+			rest=${word#??}
+			word=${word%"$rest"}
+			if takes_value "$word"; then set -- "$rest" "$@"; else set -- "-$rest" "$@"; fi
+			;;
+		*)
+			operand "$word"
+			continue
+			;;
+		esac
+		if takes_value "$word"; then
+			[ $# -gt 0 ] || misuse "option '$word' needs a value"
+			value=$1
+			shift
+			common_option "$word" "$value"
+		else
+			common_option "$word" ""
+		fi
+	done
+}
+
+# want_count OPTION VALUE, want_share OPTION VALUE
+want_count() {
+	case $2 in
+	'' | *[!0-9]*) misuse "bad value '$2' for $1: expected a whole number" ;;
+	esac
+}
+
+want_share() {
+	case $2 in
+	0 | 1 | 0.[0-9]* | .[0-9]* | 1.0*) ;;
+	*) misuse "bad value '$2' for $1: expected a number in 0..1" ;;
+	esac
+	case ${2#*.} in
+	*[!0-9]*) misuse "bad value '$2' for $1: expected a number in 0..1" ;;
+	esac
+}
+
+# A new private directory in $tmp, removed when the script ends, however it ends.
+make_tmp() {
+	tmp=$(mktemp -d "${TMPDIR:-/tmp}/$prog.XXXXXX") || die 6 "cannot create a temporary directory"
+	trap 'rm -rf "$tmp"' EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
+
+# The bucket that an index lives in.
+bucket_of() {
+	if meta=$("${P}index-list" -S "$store" "$1" 2>/dev/null); then
+		printf '%s\n' "$meta" | jq -r 'if (.bucket // "") == "" then "primary" else .bucket end'
+	else
+		echo primary
+	fi
+}
+
+# One lock for whatever builds and measures an index: run this script again under it, with
+# the words given.  under_lock WAIT_SECONDS NAME BUCKET WORD...
+under_lock() {
+	lock_wait=$1
+	lock_name=$2
+	lock_key=$3/_hnsw_tuning/$2
+	shift 3
+	[ "${HNSW_TUNING:-}" = "$lock_name" ] && return
+	HNSW_TUNING=$lock_name
+	export HNSW_TUNING
+	exec "${P}hnsw-store" -S "$store" lock --wait "$lock_wait" "$lock_key" -- "$0" "$@"
+}
+
+# config_text JSON: as people read it
+config_text() {
+	printf '%s\n' "$1" | jq -r '"ef_construction=\(.ef_construction) ef_search=\(.ef_search) seed=\(.seed // 42) m=\(.m // 32)"'
+}
