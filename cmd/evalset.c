@@ -22,7 +22,7 @@ static const struct cli_opt opts[] = {
      NULL},
     {0, "save", "NAME", "keep it in the store under this name", CLI_STR, &o.save, 0, 0, NULL},
     {0, "index", "NAME", "the index it is for", CLI_STR, &o.index, 0, 0, NULL},
-    {'k', "neighbours", "K", "answers a query (default 10)", CLI_U32, &o.k, 1, EVALSET_MAX_K, NULL},
+    {'k', "k", "K", "answers a query (default 10)", CLI_U32, &o.k, 1, EVALSET_MAX_K, NULL},
     {'N', "count", "N", "queries to sample (default 1000, at most half the rows)", CLI_U64,
      &o.count, 1, EVALSET_MAX_QUERIES, NULL},
     {0, "queries", "FILE", "take the queries from a file of vectors", CLI_STR, &o.queries, 0, 0,

@@ -18,7 +18,7 @@ static struct {
 } o = {.k = 10};
 
 static const struct cli_opt opts[] = {
-    {'k', "neighbours", "N", "hits a query (default 10)", CLI_U32, &o.k, 1, 1000000, NULL},
+    {'k', "k", "N", "hits a query (default 10)", CLI_U32, &o.k, 1, 1000000, NULL},
     {'s', "ef-search", "N", "beam width (default: the index's)", CLI_U32, &o.ef, 1, 1000000, NULL},
     {0, "exact", NULL, "compute every distance instead of searching the graph", CLI_FLAG, &o.exact,
      0, 0, NULL},

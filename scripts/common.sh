@@ -5,6 +5,7 @@ LC_ALL=C
 export LC_ALL
 P='@PROGPREFIX@'
 quiet=
+verbose=
 store=${HNSW_STORE:-./store}
 
 say() {
@@ -34,7 +35,7 @@ common_option() {
 	case $1 in
 	-S | --store) store=$2 ;;
 	-q | --quiet) quiet=-q ;;
-	-v | --verbose) ;;
+	-v | --verbose) verbose=-v ;;
 	-h | --help)
 		usage
 		exit 0

@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/num.h"
 #include "base/par.h"
 #include "cli/version.h"
@@ -101,9 +103,9 @@ static void print_option(const struct cli_opt *o)
 
 static const struct cli_opt common[] = {
     {'q', "quiet", NULL, "no remarks and no progress", CLI_FLAG, NULL, 0, 0, NULL},
-    {'v', "verbose", NULL, "say more", CLI_FLAG, NULL, 0, 0, NULL},
+    {'v', "verbose", NULL, "tell time and memory used at the end", CLI_FLAG, NULL, 0, 0, NULL},
     {'h', "help", NULL, "print this", CLI_FLAG, NULL, 0, 0, NULL},
-    {'V', "version", NULL, "print the version (-v before: how it was built)", CLI_FLAG, NULL, 0, 0,
+    {'V', "version", NULL, "print the version (with -v before it, how it was built)", CLI_FLAG, NULL, 0, 0,
      NULL},
 };
 
@@ -274,6 +276,7 @@ void cli_parse(struct cli *c, int argc, char **argv, size_t min, size_t max)
 	size_t n = c->n_opts + N_COMMON;
 	struct option *longs = calloc(n + 1, sizeof *longs);
 	char *shorts = calloc(2 * n + 3, 1), *p = shorts;
+	c->start_ns = clock_mono_ns();
 	c->prog = base_name(argc > 0 && argv[0] ? argv[0] : "hnsw-tools");
 	c->operand = calloc((size_t)argc + 1, sizeof *c->operand);
 	if (!longs || !shorts || !c->operand) {
@@ -337,9 +340,25 @@ void cli_parse(struct cli *c, int argc, char **argv, size_t min, size_t max)
 
 /* ---- output ---- */
 
+static void print_usage_of_machine(const struct cli *c)
+{
+	struct rusage ru;
+	if (getrusage(RUSAGE_SELF, &ru) != 0)
+		return;
+	char text[128];
+	snprintf(text, sizeof text, "%.3f s, processors %.3f s, memory at most %.1f MiB",
+	         (double)(clock_mono_ns() - c->start_ns) / 1e9,
+	         (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
+	             (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6,
+	         (double)ru.ru_maxrss / 1024);
+	say(c, text);
+}
+
 int cli_finish(const struct cli *c, int status)
 {
 	struct err err;
+	if (c->verbose)
+		print_usage_of_machine(c);
 	if (io_sink_flush(&cli_out, &err) != 0 || close(1) != 0) {
 		if (errno == EBADF)
 			return status;

@@ -92,6 +92,7 @@ struct cli {
 	const char *prog;
 	bool quiet;
 	int verbose;
+	uint64_t start_ns;
 	const char **operand;
 	size_t n_operands;
 };

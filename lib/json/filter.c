@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -14,12 +15,13 @@ struct json_filter {
 	struct err *err; /* where libjq's messages go for the moment */
 };
 
-/* Keep the first message; libjq prefixes its own name and ends with hints. */
+/* Keep the first line of the first message. */
 static void on_message(void *ctx, jv message)
 {
 	struct json_filter *f = ctx;
 	if (f->err && f->err->code == ERR_NONE && jv_get_kind(message) == JV_KIND_STRING)
-		err_set(f->err, ERR_USAGE, "%s", jv_string_value(message));
+		err_set(f->err, ERR_USAGE, "%.*s", (int)strcspn(jv_string_value(message), "\n"),
+			jv_string_value(message));
 	jv_free(message);
 }
 

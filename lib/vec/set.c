@@ -154,9 +154,6 @@ static int add_part(struct vec_set *s, struct buf *ids, const char *path, enum v
 	struct vec_found f = {0};
 	int ret = -1, fd = -1;
 	bool is_stdin = strcmp(path, "-") == 0;
-	if (format == VEC_BY_SUFFIX && vec_format_of_path(path, &format) != 0)
-		return err_set(err, ERR_USAGE,
-			       "cannot tell the format of '%s' by its suffix: say --format", path);
 	*p = (struct vec_part){.name = span_dup(span_of(is_stdin ? "stdin" : path))};
 	s->parts++;
 	if (!p->name)
@@ -164,6 +161,11 @@ static int add_part(struct vec_set *s, struct buf *ids, const char *path, enum v
 	fd = is_stdin ? dup(0) : open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(err, "cannot open '%s'", p->name);
+	if (format == VEC_BY_SUFFIX && vec_format_of_path(path, &format) != 0) {
+		err_set(err, ERR_USAGE,
+			"cannot tell the format of '%s' by its suffix: say --format", path);
+		goto out;
+	}
 	if (read_part(p, &f, fd, format, err) != 0)
 		goto out;
 	p->type = f.type;
