@@ -4,6 +4,7 @@
 #   make                      build into build/<hash of the flags>/, bin/ points there
 #   make install              PREFIX=/usr/local DESTDIR= PROGPREFIX=
 #   make demo check bench     what scripts/demo, scripts/check, tests/bench/run do
+#   make bench PART=append    one part of it
 #   make DEVELOPER=1          all warnings, as errors
 #   make SAN=address,undefined
 
@@ -49,6 +50,7 @@ OUT = build/$(flag_hash)
 
 lib_src := $(sort $(wildcard lib/*/*.c))
 cmd_src := $(sort $(wildcard cmd/*.c))
+bench_src := $(sort $(wildcard tests/bench/*.c))
 unit_src := $(sort $(wildcard tests/unit/*.c))
 scripts := autotune activate
 programs := $(cmd_src:cmd/%.c=%) $(scripts)
@@ -99,6 +101,11 @@ $(OUT)/unit/%: $(OUT)/tests/unit/%.o $(library)
 	@printf '  LD    %s\n' $@
 	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(OUT)/bench/%: $(OUT)/tests/bench/%.o $(library)
+	@mkdir -p $(@D)
+	@printf '  LD    %s\n' $@
+	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # Scripts call the programs by their installed names; what they share is put into each.
 script_sed = sed -e '/^@common@$$/{r scripts/common.sh' -e 'd;}' | \
 	sed -e 's|@PROGPREFIX@|$(1)|g' -e 's|@VERSION@|$(VERSION)|g'
@@ -119,8 +126,8 @@ check-layers: $(library)
 check-docs: all
 	@scripts/check-docs $(OUT)/bin
 
-bench: all
-	@tests/bench/run $(OUT)/bin
+bench: all $(bench_src:tests/bench/%.c=$(OUT)/bench/%)
+	@tests/bench/run $(OUT) $(PART)
 
 install: all
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(docdir)/examples
@@ -146,4 +153,4 @@ uninstall:
 clean:
 	rm -rf build bin
 
--include $(patsubst %.c,$(OUT)/%.d,$(lib_src) $(cmd_src) $(unit_src))
+-include $(patsubst %.c,$(OUT)/%.d,$(lib_src) $(cmd_src) $(unit_src) $(bench_src))

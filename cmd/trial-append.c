@@ -4,6 +4,7 @@
 
 #include "catalog/catalog.h"
 #include "cli/cli.h"
+#include "record/trial_writer.h"
 
 #define PAUSE_MS 50 /* of the input: then what is held is written */
 
@@ -29,24 +30,22 @@ static struct cli cli = {
 
 struct state {
 	struct catalog catalog;
-	const char *only;     /* the index that every Trial must be of, or NULL */
-	struct buf index;     /* of the Trials held */
-	struct store *bucket; /* of that index */
-	struct trial_batch held;
-	int status; /* of lines that were refused */
+	const char *only;	    /* the index that every Trial must be of, or NULL */
+	struct trial_writer writer; /* of the index in hand; index is NULL at first */
+	int status;		    /* of lines that were refused */
 };
 
 /* Make what is held durable and echo it. */
 static int flush_held(struct state *s, struct err *err)
 {
-	if (s->held.count == 0)
+	size_t before = cli_out.b.len;
+	if (s->writer.count == 0)
 		return 0;
-	if (buf_ok(&s->held.lines, err) != 0 ||
-	    trial_log_append(s->bucket, s->index.data, &s->held, err) != 0)
+	buf_addspan(&cli_out.b, buf_span(&s->writer.held));
+	if (trial_writer_flush(&s->writer, err) != 0) {
+		cli_out.b.len = before;
 		return -1;
-	buf_addspan(&cli_out.b, buf_span(&s->held.lines));
-	buf_clear(&s->held.lines);
-	s->held.count = 0;
+	}
 	return io_sink_flush(&cli_out, err);
 }
 
@@ -54,19 +53,21 @@ static int flush_held(struct state *s, struct err *err)
 static int turn_to(struct state *s, struct span raw_name, struct err *err)
 {
 	struct buf name = BUF_INIT;
+	struct store *bucket;
+	if (s->writer.index && scan_text_is(raw_name, span_of(s->writer.index)))
+		return 0;
+	buf_adds(&name, "");
 	scan_decode(raw_name, &name);
-	buf_addc(&name, 0); /* the first index may be empty */
 	int ret = buf_ok(&name, err);
-	if (ret == 0 && (!s->bucket || strcmp(s->index.data, name.data) != 0)) {
+	if (ret == 0)
 		ret = flush_held(s, err);
-		if (ret == 0)
-			ret = catalog_check_name("index", name.data, err);
-		if (ret == 0) {
-			s->bucket = catalog_bucket_of(&s->catalog, name.data, err);
-			buf_clear(&s->index);
-			buf_adds(&s->index, name.data);
-			ret = s->bucket ? buf_ok(&s->index, err) : -1;
-		}
+	if (ret == 0)
+		ret = catalog_check_name("index", name.data, err);
+	if (ret == 0)
+		ret = (bucket = catalog_bucket_of(&s->catalog, name.data, err)) ? 0 : -1;
+	if (ret == 0) {
+		trial_writer_release(&s->writer);
+		ret = trial_writer_init(&s->writer, bucket, name.data, err);
 	}
 	buf_release(&name);
 	return ret;
@@ -83,17 +84,15 @@ static int take_line(struct state *s, struct span line, struct err *err)
 			       (int)t.index_name.n, t.index_name.p, s->only);
 	if (turn_to(s, t.index_name, err) != 0)
 		return -1;
-	buf_addspan(&s->held.lines, line);
-	buf_addc(&s->held.lines, '\n');
-	s->held.count++;
-	return s->held.count >= o.batch ? flush_held(s, err) : 0;
+	trial_writer_hold(&s->writer, &t);
+	return s->writer.count >= o.batch ? flush_held(s, err) : 0;
 }
 
 static int run(struct state *s, struct io_lines *lines, struct err *err)
 {
 	struct span line;
 	for (;;) {
-		if (s->held.count) {
+		if (s->writer.count) {
 			int ready = io_lines_wait(lines, PAUSE_MS, err);
 			if (ready < 0 || (ready == 0 && flush_held(s, err) != 0))
 				return -1;
@@ -129,8 +128,7 @@ int main(int argc, char **argv)
 		io_lines_release(&lines);
 	}
 	int status = ret == 0 ? s.status : cli_error(&cli, &err);
-	trial_batch_release(&s.held);
-	buf_release(&s.index);
+	trial_writer_release(&s.writer);
 	catalog_close(&s.catalog);
 	return cli_finish(&cli, status);
 }

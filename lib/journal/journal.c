@@ -94,16 +94,16 @@ static int make_key(struct buf *key, const char *prefix, const char *name, struc
 }
 
 int journal_append(struct store *s, const char *prefix, struct span lines, uint64_t min_stamp,
-		   struct err *err)
+		   char name[static JOURNAL_NAME_MAX], struct err *err)
 {
 	struct buf key = BUF_INIT;
-	char name[64];
 	uint64_t stamp = clock_wall_us();
 	int ret;
 	if (stamp < min_stamp)
 		stamp = min_stamp;
 	do {
-		snprintf(name, sizeof name, "batch_%0*" PRIu64 ".jsonl", STAMP_DIGITS, stamp++);
+		snprintf(name, JOURNAL_NAME_MAX, "batch_%0*" PRIu64 ".jsonl", STAMP_DIGITS,
+			 stamp++);
 		ret = make_key(&key, prefix, name, err);
 		if (ret == 0)
 			ret = store_create(s, key.data, lines, err);
@@ -115,6 +115,7 @@ int journal_append(struct store *s, const char *prefix, struct span lines, uint6
 /* ---- reading ---- */
 
 struct reader {
+	journal_want_fn *want;
 	journal_fn *fn;
 	void *ctx;
 	struct journal_place where;
@@ -222,6 +223,8 @@ static int read_once(struct store *s, const char *prefix, uint64_t since, struct
 		return -1;
 	int got = 1;
 	for (size_t i = 0; i < list.count && got > 0; i++) {
+		if (r->want && !r->want(r->ctx, list.batch[i].name))
+			continue;
 		got = make_key(&key, prefix, list.batch[i].name, err);
 		if (got == 0)
 			got = read_batch(s, key.data, &list.batch[i], r, blob, err);
@@ -235,10 +238,10 @@ static int read_once(struct store *s, const char *prefix, uint64_t since, struct
 	return got;
 }
 
-int journal_read(struct store *s, const char *prefix, uint64_t since, journal_fn *fn, void *ctx,
-		 struct err *err)
+int journal_read(struct store *s, const char *prefix, uint64_t since, journal_want_fn *want,
+		 journal_fn *fn, void *ctx, struct err *err)
 {
-	struct reader r = {.fn = fn, .ctx = ctx};
+	struct reader r = {.want = want, .fn = fn, .ctx = ctx};
 	struct buf blob = BUF_INIT;
 	int got;
 	do

@@ -14,12 +14,15 @@
  * The order is that of the stamps, then of the lines.
  */
 
+#define JOURNAL_NAME_MAX 64
+
 /*
  * Append lines, each ending in a newline, as one batch; durable on return.  The stamp is the
- * time now, but at least ${min_stamp}, and the next free one if it is taken.
+ * time now, but at least ${min_stamp}, and the next free one if it is taken.  ${name} gets the
+ * batch's name.
  */
 int journal_append(struct store *s, const char *prefix, struct span lines, uint64_t min_stamp,
-		   struct err *err) MUST_CHECK;
+		   char name[static JOURNAL_NAME_MAX], struct err *err) MUST_CHECK;
 
 /* Where a line stands: the batch's name and the line's number in it, from 1. */
 struct journal_place {
@@ -31,14 +34,18 @@ struct journal_place {
 typedef int journal_fn(void *ctx, struct span line, const struct journal_place *where,
 		       struct err *err);
 
+/* Whether to read a batch. */
+typedef bool journal_want_fn(void *ctx, const char *batch);
+
 /*
- * Hand every line of the batches with a stamp of at least ${since} to ${fn}, oldest first;
+ * Hand every line of the batches with a stamp of at least ${since}, and that ${want} (if
+ * not NULL) asks for, to ${fn}, oldest first;
  * blank lines are left out.  Takes no lock and misses nothing that was acknowledged before it
  * began: if a compaction comes in between, it starts over, so a line may be handed out more than
  * once.  Returns what ${fn} stopped it with, else 0; -1 on an error.
  */
-int journal_read(struct store *s, const char *prefix, uint64_t since, journal_fn *fn, void *ctx,
-		 struct err *err) MUST_CHECK;
+int journal_read(struct store *s, const char *prefix, uint64_t since, journal_want_fn *want,
+		 journal_fn *fn, void *ctx, struct err *err) MUST_CHECK;
 
 struct journal_compaction {
 	uint64_t batches; /* merged; 0: there was nothing to do */

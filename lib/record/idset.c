@@ -18,16 +18,21 @@ static struct digest *find(const struct idset *s, struct digest d)
 	return &s->slot[at];
 }
 
-static struct digest digest_id(struct span id)
+struct digest idset_digest(struct span id)
 {
 	struct digest d = digest_of(id.p, id.n);
 	d.lo |= 1; /* never looks free */
 	return d;
 }
 
-int idset_has(const struct idset *s, struct span id)
+bool idset_has_digest(const struct idset *s, struct digest d)
 {
-	return s->slots && !is_free(find(s, digest_id(id)));
+	return s->slots && !is_free(find(s, d));
+}
+
+bool idset_has(const struct idset *s, struct span id)
+{
+	return idset_has_digest(s, idset_digest(id));
 }
 
 static int grow(struct idset *s, struct err *err)
@@ -46,9 +51,14 @@ static int grow(struct idset *s, struct err *err)
 
 int idset_add(struct idset *s, struct span id, struct err *err)
 {
+	return idset_add_digest(s, idset_digest(id), err);
+}
+
+int idset_add_digest(struct idset *s, struct digest d, struct err *err)
+{
 	if (2 * (s->count + 1) > s->slots && grow(s, err) != 0)
 		return -1;
-	struct digest d = digest_id(id), *at = find(s, d);
+	struct digest *at = find(s, d);
 	if (!is_free(at))
 		return 1;
 	*at = d;

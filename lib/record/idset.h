@@ -18,9 +18,15 @@ struct idset {
 		0  \
 	}
 
+bool idset_has(const struct idset *s, struct span id);
+
 /* 1: it was there; 0: it was not; -1: out of memory. */
-int idset_has(const struct idset *s, struct span id);
 int idset_add(struct idset *s, struct span id, struct err *err) MUST_CHECK;
+
+/* The same for a digest that idset_digest() gave. */
+struct digest idset_digest(struct span id);
+bool idset_has_digest(const struct idset *s, struct digest d);
+int idset_add_digest(struct idset *s, struct digest d, struct err *err) MUST_CHECK;
 void idset_release(struct idset *s);
 
 #endif

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "record/trial_log.h"
 
-#include <string.h>
+#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/io.h"
 #include "record/idset.h"
 
-#define DAY_US ((uint64_t)86400 * 1000000)
-
-static int log_prefix(struct buf *key, const char *index, struct err *err)
+int trial_log_key(struct buf *key, const char *index, struct err *err)
 {
 	buf_adds(key, "_hnsw_trials/");
 	buf_adds(key, index);
 	return buf_ok(key, err);
+}
+
+int trial_log_ids_key(struct buf *key, const char *index, struct err *err)
+{
+	return trial_log_key(key, index, err) == 0 ? (buf_adds(key, ".ids"), buf_ok(key, err)) : -1;
 }
 
 /* ---- reading ---- */
@@ -56,9 +58,9 @@ int trial_log_read(struct store *bucket, const char *index, bool unique, trial_f
 {
 	struct reading r = {.fn = fn, .ctx = ctx, .warn = w, .unique = unique};
 	struct buf key = BUF_INIT;
-	int ret = log_prefix(&key, index, err);
+	int ret = trial_log_key(&key, index, err);
 	if (ret == 0)
-		ret = journal_read(bucket, key.data, 0, take_journal_line, &r, err);
+		ret = journal_read(bucket, key.data, 0, NULL, take_journal_line, &r, err);
 	idset_release(&r.seen);
 	buf_release(&key);
 	return ret;
@@ -110,97 +112,7 @@ int trial_log_find(struct store *bucket, const char *index, struct span id, stru
 	return found;
 }
 
-/* ---- writing ---- */
-
-void trial_batch_release(struct trial_batch *b)
-{
-	buf_release(&b->lines);
-	b->count = 0;
-}
-
-/* Call ${fn} with each Trial of a batch. */
-static int each_trial(const struct trial_batch *b, trial_fn *fn, void *ctx, struct err *err)
-{
-	struct span rest = buf_span(&b->lines);
-	while (rest.n) {
-		const char *nl = memchr(rest.p, '\n', rest.n);
-		size_t n = nl ? (size_t)(nl - rest.p) : rest.n;
-		struct trial t;
-		if (trial_parse(&t, (struct span){rest.p, n}, err) != 0 || fn(ctx, &t, err) != 0)
-			return -1;
-		rest.p += n + (nl != NULL);
-		rest.n -= n + (nl != NULL);
-	}
-	return 0;
-}
-
-struct appending {
-	struct idset ids;     /* of the batch */
-	struct idset present; /* of these, in the journal already or taken from the batch */
-	uint64_t now, since, stamp;
-	struct buf lines;
-};
-
-/*
- * A batch's stamp is never below that of the ids in it (short of a day, against broken
- * clocks), so an id can only be in batches from its own time on.
- */
-static int note_id(void *ctx, const struct trial *t, struct err *err)
-{
-	struct appending *a = ctx;
-	uint64_t stamp = trial_id_stamp(t->id);
-	if (stamp > a->now + DAY_US)
-		stamp = 0;
-	if (stamp < a->since)
-		a->since = stamp;
-	if (stamp > a->stamp)
-		a->stamp = stamp;
-	return idset_add(&a->ids, t->id, err) < 0 ? -1 : 0;
-}
-
-static int note_present(void *ctx, struct span line, const struct journal_place *where,
-			struct err *err)
-{
-	struct appending *a = ctx;
-	struct trial t;
-	struct err ignored;
-	(void)where;
-	if (trial_parse(&t, line, &ignored) != 0 || !idset_has(&a->ids, t.id))
-		return 0;
-	return idset_add(&a->present, t.id, err) < 0 ? -1 : 0;
-}
-
-static int keep_new(void *ctx, const struct trial *t, struct err *err)
-{
-	struct appending *a = ctx;
-	int seen = idset_add(&a->present, t->id, err);
-	if (seen == 0) {
-		buf_addspan(&a->lines, t->line);
-		buf_addc(&a->lines, '\n');
-	}
-	return seen < 0 ? -1 : 0;
-}
-
-int trial_log_append(struct store *bucket, const char *index, const struct trial_batch *b,
-		     struct err *err)
-{
-	struct appending a = {.now = clock_wall_us(), .since = UINT64_MAX};
-	struct buf key = BUF_INIT;
-	int ret = -1;
-	if (log_prefix(&key, index, err) != 0 || each_trial(b, note_id, &a, err) != 0)
-		goto out;
-	if (journal_read(bucket, key.data, a.since, note_present, &a, err) != 0)
-		goto out;
-	if (each_trial(b, keep_new, &a, err) != 0 || buf_ok(&a.lines, err) != 0)
-		goto out;
-	ret = a.lines.len ? journal_append(bucket, key.data, buf_span(&a.lines), a.stamp, err) : 0;
-out:
-	idset_release(&a.ids);
-	idset_release(&a.present);
-	buf_release(&a.lines);
-	buf_release(&key);
-	return ret;
-}
+/* ---- compacting ---- */
 
 /* The first line of each id; lines without one are all kept. */
 static bool keep_line(void *ctx, struct span line)
@@ -210,14 +122,28 @@ static bool keep_line(void *ctx, struct span line)
 	return trial_parse(&t, line, &ignored) != 0 || idset_add(ctx, t.id, &ignored) <= 0;
 }
 
+/* The remembered ids belong to batches that are gone. */
+static void forget_ids(struct store *bucket, const char *index)
+{
+	struct buf key = BUF_INIT, path = BUF_INIT;
+	struct err ignored;
+	if (trial_log_ids_key(&key, index, &ignored) == 0 &&
+	    store_cache_path(bucket, key.data, &path, &ignored) == 0)
+		(void)unlink(path.data);
+	buf_release(&key);
+	buf_release(&path);
+}
+
 int trial_log_compact(struct store *bucket, const char *index, bool zstd, bool dry_run,
 		      struct journal_compaction *out, struct err *err)
 {
 	struct buf key = BUF_INIT;
 	struct idset seen = IDSET_INIT;
-	int ret = log_prefix(&key, index, err);
+	int ret = trial_log_key(&key, index, err);
 	if (ret == 0)
 		ret = journal_compact(bucket, key.data, zstd, dry_run, keep_line, &seen, out, err);
+	if (ret == 0 && !dry_run && out->batches)
+		forget_ids(bucket, index);
 	idset_release(&seen);
 	buf_release(&key);
 	return ret;

@@ -5,6 +5,12 @@
 #include "journal/journal.h"
 #include "record/trial.h"
 
+/* Where they are: _hnsw_trials/<index>, appended to ${key}. */
+int trial_log_key(struct buf *key, const char *index, struct err *err) MUST_CHECK;
+
+/* And where the ids of their batches are remembered, see trial_writer.h. */
+int trial_log_ids_key(struct buf *key, const char *index, struct err *err) MUST_CHECK;
+
 /*
  * The Trials of an index: a journal below _hnsw_trials/<index> of its bucket.  ${bucket} is
  * the bucket's store.
@@ -28,19 +34,6 @@ int trial_stream_read(int fd, const char *name, bool unique, trial_fn *fn, void 
 /* Find one by id.  1: found, its line is in ${line} and ${t} points into it; 0; -1. */
 int trial_log_find(struct store *bucket, const char *index, struct span id, struct buf *line,
 		   struct trial *t, const struct warn_to *w, struct err *err) MUST_CHECK;
-
-/* Lines on their way into the journal. */
-struct trial_batch {
-	struct buf lines; /* each with its newline */
-	size_t count;
-};
-
-void trial_batch_release(struct trial_batch *b);
-
-/* Append Trials that are well-formed, in order, durable on return.  Those whose id is in the
- * journal or earlier in the batch are left out. */
-int trial_log_append(struct store *bucket, const char *index, const struct trial_batch *b,
-		     struct err *err) MUST_CHECK;
 
 /* Merge the batches of the journal, dropping repeated ids. */
 int trial_log_compact(struct store *bucket, const char *index, bool zstd, bool dry_run,

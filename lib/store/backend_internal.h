@@ -22,6 +22,8 @@ struct store_backend {
 	void (*unlock)(struct store_lock *l);
 	int (*lock_inherit)(struct store_lock *l, struct err *err);
 	int (*path)(struct store *s, const char *key, struct buf *out, struct err *err);
+	int (*cache_path)(struct store *s, const char *key, struct buf *out, struct err *err);
+	int (*sync)(struct store *s, const char *prefix, struct err *err);
 	/* Open a file to write the blob into, and make it the blob (0, 1 if taken, -1). */
 	int (*stage)(struct store *s, const char *key, struct io_file *f, struct err *err);
 	int (*publish)(struct store *s, const char *key, struct io_file *f,

@@ -17,6 +17,8 @@
 #include "base/io.h"
 #include "base/mem.h"
 
+#define READ_BYTES ((size_t)64 << 10)
+
 struct dir_store {
 	struct store base;
 	char *path;
@@ -58,6 +60,32 @@ static void tag_of(struct span data, struct store_tag *tag)
 	digest_text(digest_of(data.p, data.n), tag->text);
 }
 
+/*
+ * Append a file.  One that gives less than was asked for has ended: journals are read by
+ * the thousand, and asking again would cost a third more.
+ */
+static int read_whole(int fd, const char *path, struct buf *out, struct err *err)
+{
+	size_t start = out->len;
+	for (;;) {
+		if (!buf_reserve(out, READ_BYTES))
+			return err_nomem(err);
+		size_t room = out->cap - out->len - 1;
+		ssize_t n = read(fd, out->data + out->len, room);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(err, "cannot read '%s'", path);
+		out->len += (size_t)n;
+		out->data[out->len] = 0;
+		if (out->len - start > STORE_BLOB_MAX)
+			return err_set(err, ERR_DATA, "'%s' is larger than %zu bytes", path,
+				       STORE_BLOB_MAX);
+		if ((size_t)n < room)
+			return 0;
+	}
+}
+
 static int dir_get(struct store *s, const char *key, struct buf *out, struct store_tag *tag,
 		   struct err *err)
 {
@@ -70,7 +98,7 @@ static int dir_get(struct store *s, const char *key, struct buf *out, struct sto
 		ret = missing(errno) ? 0 : err_sys(err, "cannot open '%s'", path);
 		goto out;
 	}
-	if (io_read_fd(fd, path, STORE_BLOB_MAX, out, err) != 0)
+	if (read_whole(fd, path, out, err) != 0)
 		goto out;
 	if (tag)
 		tag_of((struct span){out->data + start, out->len - start}, tag);
@@ -298,6 +326,37 @@ static int dir_path(struct store *s, const char *key, struct buf *out, struct er
 	return ret < 0 || buf_ok(out, err) != 0 ? -1 : ret;
 }
 
+static int dir_cache_path(struct store *s, const char *key, struct buf *out, struct err *err)
+{
+	struct buf hidden = BUF_INIT;
+	const char *name;
+	buf_adds(&hidden, ".cache/");
+	buf_adds(&hidden, key);
+	char *path = buf_ok(&hidden, err) == 0 ? full_path(s, hidden.data, err) : NULL;
+	int dir = path ? open_parent(path, &name, err) : -1;
+	if (dir >= 0) {
+		close(dir);
+		buf_adds(out, path);
+	}
+	free(path);
+	buf_release(&hidden);
+	return dir < 0 ? -1 : buf_ok(out, err);
+}
+
+static int dir_sync(struct store *s, const char *prefix, struct err *err)
+{
+	char *path = full_path(s, prefix, err);
+	int fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, ret = -1;
+	if (fd >= 0) {
+		ret = io_sync_dir(fd, path, err);
+		close(fd);
+	} else if (path) {
+		err_sys(err, "cannot open directory '%s'", path);
+	}
+	free(path);
+	return ret;
+}
+
 static void dir_close(struct store *s)
 {
 	free(self(s)->path);
@@ -314,6 +373,8 @@ static const struct store_backend dir_backend = {
     .unlock = dir_unlock,
     .lock_inherit = dir_lock_inherit,
     .path = dir_path,
+    .cache_path = dir_cache_path,
+    .sync = dir_sync,
     .stage = dir_stage,
     .publish = dir_publish,
     .close = dir_close,

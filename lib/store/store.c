@@ -158,3 +158,13 @@ int store_path(struct store *s, const char *key, struct buf *out, struct err *er
 {
 	return store_key_check(key, err) ? -1 : s->backend->path(s, key, out, err);
 }
+
+int store_cache_path(struct store *s, const char *key, struct buf *out, struct err *err)
+{
+	return store_key_check(key, err) ? -1 : s->backend->cache_path(s, key, out, err);
+}
+
+int store_sync(struct store *s, const char *prefix, struct err *err)
+{
+	return store_key_check(prefix, err) ? -1 : s->backend->sync(s, prefix, err);
+}

@@ -84,6 +84,15 @@ int store_lock_inherit(struct store_lock *l, struct err *err) MUST_CHECK;
  */
 int store_path(struct store *s, const char *key, struct buf *out, struct err *err) MUST_CHECK;
 
+/*
+ * A local file where something that can be made again from the blobs may be kept; ${out} gets its
+ * path, whose directory exists.  Nobody else's keys meet it.
+ */
+int store_cache_path(struct store *s, const char *key, struct buf *out, struct err *err) MUST_CHECK;
+
+/* Make durable what is seen below a prefix, though someone else is still writing it. */
+int store_sync(struct store *s, const char *prefix, struct err *err) MUST_CHECK;
+
 /* ---- blobs too large for memory; keys that end in ".zst" are compressed on the way ---- */
 
 /*
