@@ -83,6 +83,8 @@ $(OUT)/lib/vec/dist_avx2.o: FILE_FLAGS = -mavx2 -mfma
 $(OUT)/lib/vec/dist_avx512.o: FILE_FLAGS = -mavx512f -mavx512dq -mavx512bw -mavx512vl
 endif
 
+$(OUT)/tests/unit/%.o: FILE_FLAGS = -I.
+
 $(OUT)/lib/cli/version.o: FILE_FLAGS = -DHNSW_TOOLS_VERSION='"$(VERSION)"' \
 	-DHNSW_TOOLS_FLAGS='"$(ALL_CFLAGS)"'
 $(OUT)/lib/cli/version.o: VERSION

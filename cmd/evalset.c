@@ -9,13 +9,16 @@
 #include "embed/embedder.h"
 #include "eval/make.h"
 
+#define DEFAULT_K 10
+#define DEFAULT_SAMPLE 1000
+
 static struct {
 	const char *output, *save, *index, *queries, *texts, *embedder, *hold_out, *refresh, *info,
 	    *store;
 	uint32_t k, threads;
 	uint64_t count, seed;
 	int metric, format;
-} o = {.k = 10, .count = 1000, .seed = 42, .metric = -1};
+} o = {.seed = 42, .metric = -1};
 
 static const struct cli_opt opts[] = {
     {'o', "output", "FILE", "write the eval set here (default: stdout)", CLI_STR, &o.output, 0, 0,
@@ -23,8 +26,9 @@ static const struct cli_opt opts[] = {
     {0, "save", "NAME", "keep it in the store under this name", CLI_STR, &o.save, 0, 0, NULL},
     {0, "index", "NAME", "the index it is for", CLI_STR, &o.index, 0, 0, NULL},
     {'k', "k", "K", "answers a query (default 10)", CLI_U32, &o.k, 1, EVALSET_MAX_K, NULL},
-    {'N', "count", "N", "queries to sample (default 1000, at most half the rows)", CLI_U64,
-     &o.count, 1, EVALSET_MAX_QUERIES, NULL},
+    {'N', "count", "N",
+     "queries (default: all of --queries or --texts; else a sample of 1000, at most half the rows)",
+     CLI_U64, &o.count, 1, EVALSET_MAX_QUERIES, NULL},
     {0, "queries", "FILE", "take the queries from a file of vectors", CLI_STR, &o.queries, 0, 0,
      NULL},
     {0, "texts", "FILE", "take the queries from JSONL texts, {\"id\":...,\"text\":...}", CLI_STR,
@@ -76,8 +80,8 @@ static int from_rows(struct evalset *e, const struct vec_set *set, const uint32_
 
 static uint64_t sample_size(const struct vec_set *set)
 {
-	uint64_t half = set->rows / 2;
-	return o.count < half ? o.count : half;
+	uint64_t half = set->rows / 2, want = o.count ? o.count : DEFAULT_SAMPLE;
+	return want < half ? want : half;
 }
 
 /* A sample that stays among the vectors. */
@@ -184,7 +188,7 @@ static int from_texts(struct evalset *e, const struct vec_set *set, struct err *
 		lines += all.data[i] == '\n' || i + 1 == all.len;
 	if (ret == 0)
 		ret = evalset_init(e, lines, embedder.dim, err);
-	for (size_t at = 0; ret == 0 && at < all.len && n < o.count;) {
+	for (size_t at = 0; ret == 0 && at < all.len && (!o.count || n < o.count);) {
 		struct span line = {all.data + at, strcspn(all.data + at, "\n")};
 		number++;
 		at += line.n + 1;
@@ -228,7 +232,7 @@ static int describe(struct evalset *e, const char *index, struct err *err)
 		name = slash ? slash + 1 : o.output;
 	}
 	clock_format(clock_wall_us(), now);
-	e->k = o.k;
+	e->k = o.k ? o.k : DEFAULT_K;
 	if (set_text(&e->name, name ? name : "eval", err) != 0 ||
 	    set_text(&e->created_at, now, err) != 0)
 		return -1;
@@ -287,11 +291,11 @@ static int print_info(struct operands *operands, struct evalset *e, struct err *
 
 static void check_options(void)
 {
-	int sources = !!o.queries + !!o.texts + !!o.hold_out + !!o.refresh;
+	int sources = !!o.queries + !!o.texts + !!o.hold_out + !!o.refresh + !!o.info;
 	struct err err;
 	if (sources > 1)
-		cli_usage(&cli,
-			  "only one of --queries, --texts, --hold-out and --refresh can be meant");
+		cli_usage(&cli, "only one of --queries, --texts, --hold-out, --refresh and --info "
+				"can be meant");
 	if (o.save && o.output)
 		cli_usage(&cli, "only one of --save and --output can be meant");
 	if (o.save && catalog_check_name("eval set", o.save, &err) != 0)
@@ -300,6 +304,8 @@ static void check_options(void)
 		cli_usage(&cli, "%s", err.msg);
 	if (!o.refresh && !o.info && cli.n_operands == 0)
 		cli_usage(&cli, "no operand");
+	if (o.info && cli.n_operands)
+		cli_usage(&cli, "--info takes no operand");
 }
 
 int main(int argc, char **argv)
@@ -325,6 +331,9 @@ int main(int argc, char **argv)
 		if (operand_evalset(&operands, o.refresh, o.index, &e, &err) != 0)
 			goto out;
 		save |= !o.output && !operand_is_file(o.refresh);
+		e.k = o.k ? o.k : e.k;
+		if (o.save && set_text(&e.name, o.save, &err) != 0)
+			goto out;
 		if (n_vectors == 0 && e.index_name && e.index_name[0]) {
 			vectors = (const char *const *)&e.index_name;
 			n_vectors = 1;

@@ -114,17 +114,25 @@ static int measure(struct run *r, struct bench *b, const struct hnsw_info *info,
 }
 
 /* Measure one index at every ef_search asked for. */
-static int bench_index(struct run *r, const char *operand, double build_secs, struct err *err)
+static int bench_index(struct run *r, const char *operand, const struct build_record *rec,
+		       struct err *err)
 {
 	struct hnsw *h = operand_index(&r->operands, operand, o.map ? HNSW_MAP : HNSW_LOAD, err);
 	struct bench b = {0};
 	struct hnsw_info info;
-	char *owned = NULL;
+	char *owned = NULL, graph[DIGEST_TEXT_MAX];
 	if (!h)
 		return -1;
 	hnsw_info(h, false, &info);
+	digest_text(info.graph_digest, graph);
+	double build_secs = rec ? rec->build_time_secs : 0;
 	const char *name = index_name(r, operand, &owned);
-	int ret = name ? bench_init(&b, h, &r->set, r->kernels, r->par, err) : err_nomem(err);
+	int ret = 0;
+	if (rec && rec->graph_digest[0] && strcmp(rec->graph_digest, graph) != 0)
+		ret =
+		    err_set(err, ERR_DATA, "the build record of '%s' is of another graph", operand);
+	else
+		ret = name ? bench_init(&b, h, &r->set, r->kernels, r->par, err) : err_nomem(err);
 	if (ret == 0 && o.ef.n == 0)
 		ret = measure(r, &b, &info, name, build_secs, info.params.ef_search, err);
 	for (size_t i = 0; ret == 0 && i < o.ef.n; i++)
@@ -153,7 +161,7 @@ static int bench_records(struct run *r, int fd, const char *name, struct err *er
 					 (unsigned long long)lines.number);
 			break;
 		}
-		int ret = bench_index(r, rec.index, rec.build_time_secs, err);
+		int ret = bench_index(r, rec.index, &rec, err);
 		build_record_release(&rec);
 		if (ret != 0) {
 			got = -1;
@@ -193,7 +201,7 @@ static int bench_operand(struct run *r, const char *operand, struct err *err)
 	    &cli,
 	    "build_time_secs is not known and recorded as 0: give the build record instead of '%s'",
 	    operand);
-	return bench_index(r, operand, 0, err);
+	return bench_index(r, operand, NULL, err);
 }
 
 int main(int argc, char **argv)

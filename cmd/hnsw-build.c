@@ -101,8 +101,10 @@ int main(int argc, char **argv)
 	double seconds;
 	int ret = -1;
 	cli_parse(&cli, argc, argv, 1, SIZE_MAX);
-	if (!o.output)
-		cli_usage(&cli, "no output file: say -o INDEX");
+	if (!o.output || strcmp(o.output, "-") == 0)
+		cli_usage(&cli, "%s: say -o INDEX",
+			  o.output ? "an index cannot be written to standard output"
+				   : "no output file");
 	struct operands operands = {.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
 	cli_catch_signals();
 	if (o.config && read_config(&c, &err) != 0)

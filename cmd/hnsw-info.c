@@ -97,6 +97,8 @@ int main(int argc, char **argv)
 	struct err err = {0};
 	int status = 0;
 	cli_parse(&cli, argc, argv, 1, SIZE_MAX);
+	if (o.vectors && o.check)
+		cli_usage(&cli, "only one of --vectors and --check can be meant");
 	struct operands operands = {.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
 	if (o.vectors && print_vectors(&operands, &err) != 0)
 		status = cli_error(&cli, &err);

@@ -54,9 +54,16 @@ static int no_blob(const char *key, struct err *err)
 	return err_set(err, ERR_NO, "there is no '%s'", key);
 }
 
+static int print_piece(void *ctx, struct span piece, struct err *err)
+{
+	(void)ctx;
+	buf_addspan(&cli_out.b, piece);
+	return io_sink_spill(&cli_out, err);
+}
+
 static int do_get(struct store *s, const char *key, struct err *err)
 {
-	int got = store_get(s, key, &cli_out.b, NULL, err);
+	int got = store_read(s, key, print_piece, NULL, err);
 	return got == 0 ? no_blob(key, err) : got < 0 ? -1 : 0;
 }
 
@@ -146,6 +153,12 @@ int main(int argc, char **argv)
 	if (lock ? cli.n_operands < 3 : cli.n_operands > 2)
 		cli_usage(&cli, lock ? "lock needs a command" : "too many operands");
 	struct buckets *b = buckets_open(cli_store(o.store), &err);
+	bool reads = strcmp(verbs[verb].name, "put") != 0 && !lock;
+	if (b && reads && !buckets_exist(b)) {
+		err_set(&err, ERR_ENV, "there is no store at '%s'", cli_store(o.store));
+		buckets_close(b);
+		return cli_finish(&cli, cli_error(&cli, &err));
+	}
 	struct store *s = b ? bucket_of(b, cli.operand[1], &rest, &err) : NULL;
 	int ret = s ? verbs[verb].run(s, rest, &err) : -1;
 	buckets_close(b);

@@ -40,6 +40,22 @@ static int set_if(char **member, const char *text, struct err *err)
 	return text ? index_meta_set(member, text, err) : 0;
 }
 
+static int set_source(struct index_meta *m, struct err *err)
+{
+	struct buf key = BUF_INIT;
+	if (!o.source)
+		return 0;
+	buf_adds(&key, "vectors/");
+	buf_adds(&key, o.source);
+	int ret = buf_ok(&key, err);
+	if (ret == 0)
+		ret = index_meta_set(&m->source, o.source, err);
+	if (ret == 0)
+		ret = index_meta_set(&m->storage_key, key.data, err);
+	buf_release(&key);
+	return ret;
+}
+
 /* Members that a new index has without being told. */
 static int defaults(struct index_meta *m, const char *name, struct err *err)
 {
@@ -47,7 +63,7 @@ static int defaults(struct index_meta *m, const char *name, struct err *err)
 	struct buf key = BUF_INIT;
 	clock_format(clock_wall_us(), now);
 	buf_adds(&key, "vectors/");
-	buf_adds(&key, o.source ? o.source : name);
+	buf_adds(&key, name);
 	int ret = buf_ok(&key, err);
 	if (ret == 0)
 		ret = index_meta_set(&m->index_name, name, err) ||
@@ -91,7 +107,7 @@ static int add(struct catalog *c, const char *name, struct err *err)
 	int known = catalog_index_get(c, name, &m, err);
 	int ret = known < 0 ? -1 : known ? 0 : defaults(&m, name, err);
 	if (ret == 0)
-		ret = set_if(&m.source, o.source, err) || set_if(&m.bucket, o.bucket, err) ||
+		ret = set_source(&m, err) || set_if(&m.bucket, o.bucket, err) ||
 			      set_if(&m.eval_set, o.eval_set, err) ||
 			      set_if(&m.model_name, o.model, err) ||
 			      set_if(&m.model_version, o.model_version, err)

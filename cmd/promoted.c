@@ -87,6 +87,8 @@ int main(int argc, char **argv)
 	struct err err = {0};
 	struct catalog c = {0};
 	cli_parse(&cli, argc, argv, 0, 1);
+	if (o.list && (o.or_config || o.full))
+		cli_usage(&cli, "--list goes with neither --or nor --full");
 	if (o.list == (cli.n_operands == 1))
 		cli_usage(&cli, o.list ? "--list takes no operand" : "no operand");
 	c.warn = cli_warn_to(&cli);

@@ -125,6 +125,8 @@ static int print_proposals(struct state *s, struct err *err)
 	struct config c;
 	uint64_t n = 0;
 	while (n < o.count && propose_egreedy(&s->h, &c)) {
+		if (config_check_bounds(&c, err) != 0)
+			return -1;
 		config_write(&j, &c);
 		buf_addc(&cli_out.b, '\n');
 		j.comma = false;
@@ -145,6 +147,8 @@ int main(int argc, char **argv)
 	int ret = o.history ? from_history(&s, &err) : from_store(&s, cli.operand[0], &err);
 	if (ret == 0 && o.pending)
 		ret = read_pending(&s, &err);
+	if (ret == 0 && s.h.trials == 0)
+		cli_note(&cli, "there are no Trials yet: proposing around the default");
 	if (ret == 0)
 		ret = print_proposals(&s, &err);
 	buf_release(&s.champion);

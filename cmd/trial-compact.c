@@ -36,6 +36,8 @@ int main(int argc, char **argv)
 		ret = catalog_open(&c, cli_store(o.store), true, &err);
 	struct store *bucket = ret == 0 ? catalog_bucket_of(&c, name, &err) : NULL;
 	ret = bucket ? trial_log_compact(bucket, name, o.zstd, o.dry_run, &done, &err) : -1;
+	if (ret == 0 && done.batches == 0 && !done.into[0])
+		ret = err_set(&err, ERR_NO, "the journal of '%s' is empty", name);
 	if (ret == 0) {
 		json_open(&j, '{');
 		json_kv_cstr(&j, "index_name", name);

@@ -102,11 +102,10 @@ want_count() {
 
 want_share() {
 	case $2 in
-	0 | 1 | 0.[0-9]* | .[0-9]* | 1.0*) ;;
+	0 | 1 | 1.0 | 1.00 | 1.000) ;;
+	0.*[!0-9]* | .*[!0-9]* | 0. | .) misuse "bad value '$2' for $1: expected a number in 0..1" ;;
+	0.* | .*) ;;
 	*) misuse "bad value '$2' for $1: expected a number in 0..1" ;;
-	esac
-	case ${2#*.} in
-	*[!0-9]*) misuse "bad value '$2' for $1: expected a number in 0..1" ;;
 	esac
 }
 
@@ -134,7 +133,11 @@ under_lock() {
 	lock_name=$2
 	lock_key=$3/_hnsw_tuning/$2
 	shift 3
-	[ "${HNSW_TUNING:-}" = "$lock_name" ] && return
+	# That the variable was exported by accident shows in the lock being free.
+	if [ "${HNSW_TUNING:-}" = "$lock_name" ] &&
+		! "${P}hnsw-store" -S "$store" lock "$lock_key" -- true 2>/dev/null; then
+		return
+	fi
 	HNSW_TUNING=$lock_name
 	export HNSW_TUNING
 	exec "${P}hnsw-store" -S "$store" lock --wait "$lock_wait" "$lock_key" -- "$0" "$@"

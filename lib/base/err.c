@@ -45,15 +45,12 @@ void warn(const struct warn_to *w, const char *fmt, ...)
 int err_sys(struct err *err, const char *fmt, ...)
 {
 	int saved = errno;
-	char text[128];
 	va_list ap;
 	va_start(ap, fmt);
 	set_va(err, ERR_ENV, fmt, ap);
 	va_end(ap);
-	if (strerror_r(saved, text, sizeof text) != 0)
-		snprintf(text, sizeof text, "error %d", saved);
 	size_t len = strlen(err->msg);
-	snprintf(err->msg + len, sizeof err->msg - len, ": %s", text);
+	snprintf(err->msg + len, sizeof err->msg - len, ": %s", strerror(saved));
 	return -1;
 }
 

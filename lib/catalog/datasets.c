@@ -73,7 +73,8 @@ static int find_dataset(struct catalog *c, const char *dataset, struct store **w
 				continue;
 			struct store *s = buckets_get(c->buckets, all.name[i], err);
 			if (!s || list_batches(s, dataset, batches, err) != 0) {
-				ret = -1;
+				warn(&c->warn, "leaving out bucket '%s': %s", all.name[i],
+				     err->msg);
 			} else if (batches->count) {
 				*where = s;
 				*bucket = span_dup(span_of(all.name[i]));
@@ -273,8 +274,9 @@ int catalog_dataset_append(struct catalog *c, const struct dataset_append *a,
 		s = buckets_get(c->buckets, a->bucket ? a->bucket : META_BUCKET_DEFAULT, err);
 	if (!s || dataset_prefix(&lock_key, a->dataset, err) != 0)
 		goto out;
-	lock = store_lock(s, lock_key.data, LOCK_WAIT_MS, err);
-	if (lock)
+	if (!a->dry_run)
+		lock = store_lock(s, lock_key.data, LOCK_WAIT_MS, err);
+	if (lock || a->dry_run)
 		ret = append_locked(s, a, out, err);
 out:
 	store_unlock(lock);

@@ -187,7 +187,10 @@ int catalog_promotion_list(struct catalog *c, struct store_names *out, struct er
 	for (size_t i = 0; i < all.count && ret == 0; i++) {
 		struct store_names files = {0};
 		struct store *s = buckets_get(c->buckets, all.name[i], err);
-		ret = s ? store_list(s, "_hnsw_promotions", false, &files, err) : -1;
+		if (!s || store_list(s, "_hnsw_promotions", false, &files, err) != 0) {
+			warn(&c->warn, "leaving out bucket '%s': %s", all.name[i], err->msg);
+			continue;
+		}
 		for (size_t f = 0; ret == 0 && f < files.count; f++) {
 			size_t n = strlen(files.name[f]);
 			if (n <= 5 || strcmp(files.name[f] + n - 5, ".json") != 0)

@@ -105,8 +105,8 @@ static const struct cli_opt common[] = {
     {'q', "quiet", NULL, "no remarks and no progress", CLI_FLAG, NULL, 0, 0, NULL},
     {'v', "verbose", NULL, "tell time and memory used at the end", CLI_FLAG, NULL, 0, 0, NULL},
     {'h', "help", NULL, "print this", CLI_FLAG, NULL, 0, 0, NULL},
-    {'V', "version", NULL, "print the version (with -v before it, how it was built)", CLI_FLAG, NULL, 0, 0,
-     NULL},
+    {'V', "version", NULL, "print the version (with -v before it, how it was built)", CLI_FLAG,
+     NULL, 0, 0, NULL},
 };
 
 #define N_COMMON (sizeof common / sizeof common[0])
@@ -347,10 +347,10 @@ static void print_usage_of_machine(const struct cli *c)
 		return;
 	char text[128];
 	snprintf(text, sizeof text, "%.3f s, processors %.3f s, memory at most %.1f MiB",
-	         (double)(clock_mono_ns() - c->start_ns) / 1e9,
-	         (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
-	             (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6,
-	         (double)ru.ru_maxrss / 1024);
+		 (double)(clock_mono_ns() - c->start_ns) / 1e9,
+		 (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
+		     (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6,
+		 (double)ru.ru_maxrss / 1024);
 	say(c, text);
 }
 
@@ -359,9 +359,10 @@ int cli_finish(const struct cli *c, int status)
 	struct err err;
 	if (c->verbose)
 		print_usage_of_machine(c);
-	if (io_sink_flush(&cli_out, &err) != 0 || close(1) != 0) {
-		if (errno == EBADF)
-			return status;
+	if (io_sink_flush(&cli_out, &err) != 0)
+		return cli_error(c, &err);
+	/* A descriptor that was never open is no failure if nothing was to be written. */
+	if (close(1) != 0 && errno != EBADF) {
 		err_sys(&err, "cannot write standard output");
 		return cli_error(c, &err);
 	}

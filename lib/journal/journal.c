@@ -366,8 +366,11 @@ int journal_compact(struct store *s, const char *prefix, bool zstd, bool dry_run
 	ret = 0;
 	/* One batch that is compacted already, in the form asked for, is all there is to reach. */
 	if (list.count == 0 || (list.count == 1 && list.batch[0].compacted &&
-				zstd == (strstr(list.batch[0].name, ".zst") != NULL)))
+				zstd == (strstr(list.batch[0].name, ".zst") != NULL))) {
+		if (list.count)
+			snprintf(out->into, sizeof out->into, "%s", list.batch[0].name);
 		goto out;
+	}
 	out->batches = list.count;
 	if (dry_run)
 		goto out;

@@ -50,7 +50,7 @@ int journal_read(struct store *s, const char *prefix, uint64_t since, journal_wa
 struct journal_compaction {
 	uint64_t batches; /* merged; 0: there was nothing to do */
 	uint64_t lines;
-	char into[80]; /* the new batch */
+	char into[80]; /* the new batch, or the one that is all there is; empty: no journal */
 };
 
 /*

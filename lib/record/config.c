@@ -67,7 +67,7 @@ static int check(const char *name, uint32_t v, uint32_t min, uint32_t max, struc
 {
 	if (v >= min && v <= max)
 		return 0;
-	return err_set(err, ERR_USAGE, "proposed %s=%u out of bounds %u..%u", name, v, min, max);
+	return err_set(err, ERR_DATA, "proposed %s=%u out of bounds %u..%u", name, v, min, max);
 }
 
 int config_check_bounds(const struct config *c, struct err *err)

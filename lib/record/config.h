@@ -38,7 +38,7 @@ int config_parse(struct span text, struct config *c, struct err *err) MUST_CHECK
 /* {"ef_construction":80,"ef_search":30,"seed":42,"m":16} */
 void config_write(struct json_out *j, const struct config *c);
 
-/* 0, or ERR_USAGE "proposed ef_construction=5 out of bounds 10..400". */
+/* 0, or ERR_DATA "proposed ef_construction=5 out of bounds 10..400". */
 int config_check_bounds(const struct config *c, struct err *err) MUST_CHECK;
 
 bool config_same(const struct config *a, const struct config *b);

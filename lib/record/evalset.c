@@ -334,7 +334,7 @@ void evalset_write(struct buf *out, const struct evalset *e)
 struct digest evalset_digest(const struct evalset *e)
 {
 	struct digest_seq seq = {0};
-	uint64_t head[3] = {e->k, e->n, e->dim};
+	uint64_t head[4] = {e->k, e->n, e->dim, e->has_metric ? e->metric + 1u : 0};
 	digest_seq_add(&seq, head, sizeof head);
 	for (uint64_t i = 0; i < e->n; i++) {
 		const struct evalset_query *q = &e->query[i];

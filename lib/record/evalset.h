@@ -49,7 +49,7 @@ int evalset_init(struct evalset *e, uint64_t n, uint32_t dim, struct err *err) M
 /* Forget the answers of a query. */
 void evalset_clear_truth(struct evalset_query *q);
 
-/* Digest of k, the queries' vectors, their answers and what they exclude. */
+/* Digest of k, metric, the queries' vectors, their answers and what they exclude. */
 struct digest evalset_digest(const struct evalset *e);
 
 #endif

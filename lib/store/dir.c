@@ -268,6 +268,13 @@ static int dir_remove(struct store *s, const char *key, struct err *err)
 	int ret = 0;
 	if (unlink(path) != 0 && !missing(errno))
 		ret = err_sys(err, "cannot remove '%s'", path);
+	/* A prefix without keys is no prefix: directories go with their last file. */
+	char *slash = strrchr(path, '/');
+	for (size_t root = strlen(self(s)->path); ret == 0 && slash; slash = strrchr(path, '/')) {
+		*slash = 0;
+		if (strlen(path) <= root || rmdir(path) != 0)
+			break;
+	}
 	free(path);
 	return ret;
 }

@@ -19,6 +19,9 @@ int vec_read_xvecs(struct vec_found *f, enum vec_type type, struct span data, co
 		   struct err *err)
 {
 	uint32_t dim, d;
+	*f = (struct vec_found){.type = type};
+	if (data.n == 0)
+		return 0;
 	if (data.n < 4)
 		return err_set(err, ERR_DATA, "'%s' is too short: %zu bytes", name, data.n);
 	memcpy(&dim, data.p, 4);
@@ -159,6 +162,8 @@ int vec_read_hvec(struct vec_found *f, struct span data, const char *name, struc
 	struct chunk_set c;
 	struct hvec_head head;
 	if (chunk_read(&c, &map, HVEC_KIND, HVEC_VERSION, name, err) != 0)
+		return -1;
+	if (chunk_verify(&c, name, err) != 0)
 		return -1;
 	const struct chunk *h = chunk_find(&c, HVEC_HEAD), *v = chunk_find(&c, HVEC_VECTORS),
 			   *ends = chunk_find(&c, HVEC_ID_ENDS),

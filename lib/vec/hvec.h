@@ -10,7 +10,8 @@
 #define HVEC_KIND CHUNK_NAME('v', 'e', 'c', 's')
 #define HVEC_VERSION 1
 #define HVEC_HEAD CHUNK_NAME('h', 'e', 'a', 'd')
-#define HVEC_VECTORS CHUNK_NAME('v', 'e', 'c', 't') /* rows x dim elements, row-major, no padding \
+#define HVEC_VECTORS                                                                              \
+	CHUNK_NAME('v', 'e', 'c', 't')		    /* rows x dim elements, row-major, no padding \
 						     */
 #define HVEC_ID_ENDS CHUNK_NAME('i', 'd', 'e', 'n') /* u64 a row: where its id ends in the text */
 #define HVEC_ID_TEXT CHUNK_NAME('i', 'd', 't', 'x') /* the ids, one after the other */

@@ -163,7 +163,7 @@ static int add_part(struct vec_set *s, struct buf *ids, const char *path, enum v
 		return err_sys(err, "cannot open '%s'", p->name);
 	if (format == VEC_BY_SUFFIX && vec_format_of_path(path, &format) != 0) {
 		err_set(err, ERR_USAGE,
-			"cannot tell the format of '%s' by its suffix: say --format", path);
+			"cannot tell the format of vectors '%s' by its suffix: name it", path);
 		goto out;
 	}
 	if (read_part(p, &f, fd, format, err) != 0)

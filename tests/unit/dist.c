@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "vec/dist.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "tests/unit/tap.h"
+#include "vec/elem.h"
+#include "vec/topk.h"
+
+#define DIM 1100
+
+static float a[DIM + 1], b[4][DIM + 1];
+
+static void fill(uint64_t seed, float scale)
+{
+	struct rng r = {seed};
+	for (int i = 0; i <= DIM; i++) {
+		a[i] = (float)(int32_t)rng_next(&r) * scale;
+		for (int j = 0; j < 4; j++)
+			b[j][i] = (float)(int32_t)rng_next(&r) * scale;
+	}
+}
+
+/* Every variant gives the portable one's bits, at any alignment and length. */
+static bool agrees(const struct dist_kernels *k, const struct dist_kernels *p)
+{
+	for (size_t dim = 1; dim <= DIM; dim++)
+		for (size_t shift = 0; shift < 2; shift++) {
+			size_t n = dim - (dim == DIM ? shift : 0);
+			const float *row[4] = {b[0] + shift, b[1] + shift, b[2] + shift,
+					       b[3] + shift};
+			float l2[4], dot[4];
+			k->l2_4(a, row, n, l2);
+			k->dot_4(a, row, n, dot);
+			for (int j = 0; j < 4; j++)
+				if (l2[j] != p->l2(a, row[j], n) ||
+				    dot[j] != p->dot(a, row[j], n) ||
+				    l2[j] != k->l2(a, row[j], n) || dot[j] != k->dot(a, row[j], n))
+					return false;
+		}
+	return true;
+}
+
+static void test_kernels(void)
+{
+	static const char *const names[] = {"avx512", "avx2", "neon"};
+	struct err err;
+	const struct dist_kernels *p = dist_choose("portable", &err);
+	for (size_t i = 0; i < 3; i++) {
+		const struct dist_kernels *k = dist_choose(names[i], &err);
+		if (!k) {
+			ok(true, "%s # SKIP not on this processor", names[i]);
+			continue;
+		}
+		bool good = true;
+		for (int s = 0; s < 3; s++) {
+			fill((uint64_t)s, s == 0 ? 0x1p-31f : s == 1 ? 0x1p-10f : 0x1p-60f);
+			good &= agrees(k, p);
+		}
+		ok(good, "%s gives the bits of portable", names[i]);
+	}
+	fill(9, 0x1p-31f);
+	double worst = 0;
+	for (size_t dim = 1; dim <= DIM; dim++) {
+		double exact = 0;
+		for (size_t i = 0; i < dim; i++)
+			exact += ((double)a[i] - b[0][i]) * ((double)a[i] - b[0][i]);
+		double off = fabs((double)p->l2(a, b[0], dim) - exact) / exact;
+		worst = off > worst ? off : worst;
+	}
+	ok(worst < 40 * 0x1p-24, "l2 is near the exact sum: relative %g", worst);
+	ok(dist_choose("mmx", &err) == NULL && err.code == ERR_USAGE,
+	   "an unknown kernel is refused");
+}
+
+static void test_padding(void)
+{
+	struct err err;
+	const struct dist_kernels *k = dist_choose(NULL, &err);
+	fill(11, 0x1p-31f);
+	bool same = true;
+	for (size_t dim = 1; dim < 100; dim++) {
+		float x[128] = {0}, y[128] = {0};
+		memcpy(x, a, dim * sizeof *x);
+		memcpy(y, b[0], dim * sizeof *y);
+		same &= k->l2(x, y, 128) == k->l2(a, b[0], dim) &&
+			k->dot(x, y, 128) == k->dot(a, b[0], dim);
+	}
+	ok(same, "padding with zeros changes nothing");
+}
+
+static void test_elements(void)
+{
+	bool good = true;
+	for (uint32_t h = 0; h < 65536; h++) {
+		uint16_t in = (uint16_t)h, back;
+		float f;
+		double d;
+		vec_to_f32(VEC_F16, &in, &f, 1);
+		vec_to_f64(VEC_F16, &in, &d, 1);
+		if (!isfinite(f)) {
+			good &= (h & 0x7c00) == 0x7c00;
+			continue;
+		}
+		good &= vec_from_f64(VEC_F16, &d, &back, 1) == 1 && back == in && d == (double)f;
+	}
+	ok(good, "every half survives the way to float and back");
+	uint16_t half;
+	double v = 1.0 + 0x1p-11; /* midway between two halves: to even */
+	vec_from_f64(VEC_F16, &v, &half, 1);
+	ok(half == 0x3c00, "halves round to even");
+	double big = 70000;
+	ok(vec_from_f64(VEC_F16, &big, &half, 1) == 0, "too much for a half is refused");
+	double ints[] = {0, 255, 256, -1, 1.5};
+	unsigned char u[5];
+	ok(vec_from_f64(VEC_U8, ints, u, 2) == 2 && vec_from_f64(VEC_U8, ints + 2, u, 1) == 0 &&
+	       vec_from_f64(VEC_U8, ints + 3, u, 1) == 0 &&
+	       vec_from_f64(VEC_U8, ints + 4, u, 1) == 0,
+	   "u8 takes whole numbers 0..255 only");
+	float x[3] = {3, 0, 4}, zero[2] = {0, 0}, tiny[2] = {1e-30f, 0}, nan[2] = {0, NAN};
+	vec_normalise(x, 3);
+	vec_normalise(zero, 2);
+	vec_normalise(tiny, 2);
+	ok(x[0] == 0.6f && x[2] == 0.8f && zero[0] == 0 && tiny[0] == 1,
+	   "normalising, zero and tiny vectors too");
+	ok(vec_first_nonfinite(nan, 2) == 1 && vec_first_nonfinite(x, 3) == 3, "NaN is found");
+}
+
+static void test_topk(void)
+{
+	float d[] = {-INFINITY, -3, -1, -0.0f, 0, 1e-40f, 0.5f, 1, 3e38f, INFINITY};
+	bool rising = true;
+	for (size_t i = 0; i + 1 < sizeof d / sizeof d[0]; i++)
+		rising &= topk_key(d[i], 5) < topk_key(d[i + 1], 0);
+	ok(rising, "keys have the order of distances");
+	ok(topk_key(1, 2) < topk_key(1, 3), "then of numbers");
+	ok(topk_distance(topk_key(-0.25f, 7)) == -0.25f && topk_number(topk_key(-0.25f, 7)) == 7,
+	   "both can be read back");
+	uint64_t keys[10];
+	struct topk t = {keys, 0, 10};
+	struct rng r = {3};
+	uint64_t least = UINT64_MAX;
+	for (int i = 0; i < 1000; i++) {
+		uint64_t k = topk_key((float)rng_below(&r, 50), (uint32_t)i);
+		least = k < least ? k : least;
+		topk_add(&t, k);
+	}
+	bool sorted = t.count == 10 && keys[0] == least;
+	for (int i = 0; i < 9; i++)
+		sorted &= keys[i] < keys[i + 1];
+	ok(sorted, "the ten least, in order");
+}
+
+int main(void)
+{
+	test_kernels();
+	test_padding();
+	test_elements();
+	test_topk();
+	return tap_end();
+}

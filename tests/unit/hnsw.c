@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "hnsw/graph_internal.h"
+#include "tests/unit/tap.h"
+
+/* ---- sets in memory ---- */
+
+static struct vec_part part;
+static struct vec_set set;
+
+static struct vec_set *make_set(float *data, uint64_t rows, uint32_t dim)
+{
+	static char name[] = "memory";
+	part = (struct vec_part){.type = VEC_F32,
+				 .data = (const unsigned char *)data,
+				 .stride = dim * sizeof *data,
+				 .rows = rows,
+				 .name = name};
+	set = (struct vec_set){.dim = dim, .rows = rows, .part = &part, .parts = 1};
+	return &set;
+}
+
+static float *random_rows(uint64_t seed, uint64_t rows, uint32_t dim)
+{
+	struct rng r = {seed};
+	float *v = malloc(rows * dim * sizeof *v);
+	for (uint64_t i = 0; i < rows * dim; i++)
+		v[i] = (float)((int64_t)(rng_next(&r) >> 44) - (1 << 19)) * 0x1p-19f;
+	return v;
+}
+
+static struct hnsw *build(float *data, uint64_t rows, uint32_t dim, enum vec_metric metric,
+			  uint32_t m, uint32_t ef, int threads)
+{
+	struct err err = {0};
+	struct hnsw_params p = {metric, m, ef, 30, 42};
+	struct hnsw_build_opts how = {.par = par_new(threads, &err),
+				      .kernels = dist_choose(NULL, &err)};
+	struct hnsw *h = hnsw_build(make_set(data, rows, dim), &p, &how, &err);
+	if (!h)
+		printf("# %s\n", err.msg);
+	par_free(how.par);
+	return h;
+}
+
+/* ---- the textbook's search, with two plain lists ---- */
+
+struct found {
+	double d; /* of a float */
+	uint32_t node;
+};
+
+static int by_distance(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+	if (x->d != y->d)
+		return x->d < y->d ? -1 : 1;
+	return x->node < y->node ? -1 : x->node > y->node;
+}
+
+/* Algorithm 2 word by word: candidates, found elements, visited. */
+static size_t textbook(const struct hnsw *h, struct hnsw_scratch *s, const float *q,
+		       const struct found *entry, size_t entries, size_t ef, struct found *w)
+{
+	uint32_t nodes = h->head.nodes;
+	char *visited = calloc(nodes, 1);
+	struct found *c = malloc((size_t)nodes * sizeof *c);
+	size_t n_c = 0, n_w = 0;
+	for (size_t i = 0; i < entries; i++) {
+		visited[entry[i].node] = 1;
+		c[n_c++] = w[n_w++] = entry[i];
+	}
+	while (n_c) {
+		qsort(c, n_c, sizeof *c, by_distance);
+		qsort(w, n_w, sizeof *w, by_distance);
+		struct found near = c[0];
+		memmove(c, c + 1, --n_c * sizeof *c);
+		if (n_w == ef && by_distance(&near, &w[n_w - 1]) > 0)
+			break;
+		const uint32_t *row = hnsw_row0(h, near.node);
+		for (uint32_t i = 0; i < h->head.m0 && row[i] != HNSW_NONE; i++) {
+			float d;
+			if (visited[row[i]])
+				continue;
+			visited[row[i]] = 1;
+			hnsw_distances(h, s, q, &row[i], 1, &d);
+			struct found e = {(double)d, row[i]};
+			qsort(w, n_w, sizeof *w, by_distance);
+			if (n_w < ef) {
+				w[n_w++] = c[n_c++] = e;
+			} else if (by_distance(&e, &w[n_w - 1]) < 0) {
+				w[n_w - 1] = c[n_c++] = e;
+			}
+		}
+	}
+	qsort(w, n_w, sizeof *w, by_distance);
+	free(visited);
+	free(c);
+	return n_w;
+}
+
+static void test_beam(void)
+{
+	enum { ROWS = 700, DIM = 12, QUERIES = 60 };
+	float *data = random_rows(1, ROWS, DIM), *queries = random_rows(2, QUERIES, DIM);
+	struct err err;
+	long different = 0, searches = 0;
+	for (int metric = 0; metric < VEC_METRICS; metric++) {
+		struct hnsw *h = build(data, ROWS, DIM, (enum vec_metric)metric, 6, 40, 1);
+		struct hnsw_scratch s;
+		if (!h || hnsw_scratch_init(&s, h, dist_choose(NULL, &err), &err) != 0 ||
+		    hnsw_scratch_reserve(&s, 1000, &err) != 0)
+			continue;
+		for (uint64_t i = 0; i < QUERIES; i++) {
+			_Alignas(64) float q[16] = {0};
+			memcpy(q, queries + i * DIM, DIM * sizeof *q);
+			static const size_t efs[] = {2, 3, 10, 33, 100, 700};
+			for (size_t e = 0; e < 6; e++) {
+				struct found w[1000], entry[1];
+				uint32_t node = hnsw_entry_node(h);
+				float d;
+				hnsw_distances(h, &s, q, &node, 1, &d);
+				entry[0] = (struct found){(double)d, node};
+				size_t want = textbook(h, &s, q, entry, 1, efs[e], w);
+				s.pool[0] = pool_key(d, node);
+				size_t got = hnsw_beam(h, &s, q, 0, 1, efs[e]);
+				bool same = want == got;
+				for (size_t k = 0; same && k < got; k++)
+					same = pool_node(s.pool[k]) == w[k].node;
+				different += !same;
+				searches++;
+			}
+		}
+		hnsw_scratch_release(&s);
+		hnsw_free(h);
+	}
+	ok(searches == 1080 && different == 0, "%ld searches find what the textbook's finds",
+	   searches);
+	free(data);
+	free(queries);
+}
+
+/* Expansions at a smaller beam are a beginning of those at a larger one. */
+static void test_nested(void)
+{
+	enum { ROWS = 3000, DIM = 8 };
+	float *data = random_rows(5, ROWS, DIM);
+	struct err err;
+	struct hnsw *h = build(data, ROWS, DIM, VEC_L2, 8, 40, 2);
+	struct hnsw_scratch s;
+	bool fewer = h && hnsw_scratch_init(&s, h, dist_choose(NULL, &err), &err) == 0;
+	struct hnsw_hit small[10], large[10];
+	for (uint64_t i = 0; fewer && i < 100; i++) {
+		uint64_t before = 0;
+		double worst = INFINITY;
+		for (size_t ef = 10; ef <= 200; ef += 19) {
+			s.distances = 0;
+			fewer &= hnsw_search(h, data + i * 29 * DIM, 10, ef, &s,
+					     ef == 10 ? small : large, &err) == 10;
+			fewer &= s.distances >= before;
+			before = s.distances;
+			struct hnsw_hit *hits = ef == 10 ? small : large;
+			fewer &= hits[9].distance <= worst;
+			worst = (double)hits[9].distance;
+		}
+	}
+	ok(fewer, "a wider beam computes no fewer distances and finds nothing worse");
+	hnsw_scratch_release(&s);
+	hnsw_free(h);
+	free(data);
+}
+
+/* ---- sets made to break a graph ---- */
+
+/* Every row is found by asking for all, and the check passes. */
+static void check_all(const char *what, float *data, uint32_t rows, uint32_t dim,
+		      enum vec_metric metric, uint32_t m)
+{
+	struct err err = {0};
+	struct hnsw *h = build(data, rows, dim, metric, m, 20, 2);
+	struct hnsw_scratch s = {0};
+	struct hnsw_hit *hits = calloc(rows, sizeof *hits);
+	char *seen = calloc(rows, 1);
+	bool good = h && hnsw_check(h, &err) == 0 &&
+		    hnsw_scratch_init(&s, h, dist_choose(NULL, &err), &err) == 0;
+	if (!good)
+		printf("# %s\n", err.msg);
+	for (uint32_t q = 0; good && q < rows; q += rows / 7 + 1) {
+		int n = hnsw_search(h, data + (size_t)q * dim, rows, rows, &s, hits, &err);
+		good &= n == (int)rows;
+		memset(seen, 0, rows);
+		for (int i = 0; good && i < n; i++) {
+			good &= !seen[hits[i].row] && !isnan(hits[i].distance);
+			good &= !i || hits[i - 1].distance < hits[i].distance ||
+				(hits[i - 1].distance == hits[i].distance &&
+				 hits[i - 1].row < hits[i].row);
+			seen[hits[i].row] = 1;
+		}
+	}
+	ok(good, "%s: k = n finds all %u rows, in order", what, rows);
+	hnsw_scratch_release(&s);
+	hnsw_free(h);
+	free(hits);
+	free(seen);
+}
+
+static void test_adversarial(void)
+{
+	enum { N = 600, D = 4 };
+	float *v = calloc(N * D, sizeof *v);
+	check_all("all zero, l2", v, N, D, VEC_L2, 4);
+	check_all("all zero, cosine", v, N, D, VEC_COSINE, 4);
+	check_all("all zero, ip", v, N, D, VEC_IP, 4);
+	for (int i = 0; i < N * D; i++)
+		v[i] = i % D == 0 ? (float)(i / D % 3) : 1;
+	check_all("three distinct points", v, N, D, VEC_L2, 4);
+	for (int i = 0; i < N; i++)
+		for (int j = 0; j < D; j++)
+			v[i * D + j] = (float)(i < N / 2 ? i % 20 : 1000000 + i % 20) + (float)j;
+	check_all("two far clusters", v, N, D, VEC_L2, 4);
+	for (int i = 0; i < N; i++)
+		for (int j = 0; j < D; j++)
+			v[i * D + j] = i == 100 ? 1e9f : (float)(i * (j + 1)) * 1e-3f;
+	check_all("one outlier", v, N, D, VEC_L2, 3);
+	for (int i = 0; i < N; i++)
+		for (int j = 0; j < D; j++)
+			v[i * D + j] = (float)i;
+	check_all("points on a line", v, N, D, VEC_L2, 2);
+	check_all("points on a ray, cosine", v, N, D, VEC_COSINE, 2);
+	check_all("points on a ray, ip", v, N, D, VEC_IP, 2);
+	struct rng r = {8};
+	for (int i = 0; i < N * D; i++)
+		v[i] = (float)rng_below(&r, 3);
+	check_all("a small grid with many duplicates", v, N, D, VEC_L2, 4);
+	for (int i = 0; i < N * D; i++)
+		v[i] = (float)rng_below(&r, 1000) * 1e-38f;
+	check_all("tiny values", v, N, D, VEC_COSINE, 4);
+	for (int i = 0; i < N * D; i++)
+		v[i] = ((float)rng_below(&r, 1000) + 1) * 1e15f;
+	check_all("large values", v, N, D, VEC_COSINE, 4);
+	check_all("one row", v, 1, D, VEC_L2, 16);
+	check_all("two rows", v, 2, D, VEC_L2, 16);
+	free(v);
+	v = random_rows(3, 2000, 40);
+	check_all("high dimension, few links", v, 2000, 40, VEC_IP, 2);
+	free(v);
+}
+
+/* ---- results that must not change unnoticed ---- */
+
+static void test_digest(void)
+{
+	enum { N = 3000, D = 24 };
+	float *v = random_rows(77, N, D);
+	static const char *const want[VEC_METRICS] = {"21cd16693f3256f66cc60f16b6723bea",
+						      "b866506a573f230df253354f5805c504",
+						      "333ab600094b37def6caea160de4b882"};
+	for (int metric = 0; metric < VEC_METRICS; metric++) {
+		char text[2][DIGEST_TEXT_MAX];
+		for (int threads = 1; threads <= 3; threads += 2) {
+			struct hnsw *h = build(v, N, D, (enum vec_metric)metric, 8, 40, threads);
+			digest_text(h->head.graph_digest, text[threads / 2]);
+			hnsw_free(h);
+		}
+		ok(strcmp(text[0], text[1]) == 0, "%s: one thread and three make the same graph",
+		   vec_metric_names[metric]);
+		ok(strcmp(text[0], want[metric]) == 0, "%s: and the same as ever (%s)",
+		   vec_metric_names[metric], text[0]);
+	}
+	free(v);
+}
+
+static void test_levels(void)
+{
+	enum { N = 100000, D = 1 };
+	float *v = malloc(N * sizeof *v);
+	for (int i = 0; i < N; i++)
+		v[i] = (float)i;
+	struct hnsw *h = build(v, N, D, VEC_L2, 16, 4, 2);
+	struct hnsw_info info;
+	hnsw_info(h, true, &info);
+	double share = 1 - (double)info.level_nodes[0] / N;
+	ok(fabs(share - 1.0 / 16) < 0.003, "one in m nodes has an upper layer: %.4f", share);
+	ok(fabs((double)info.level_nodes[2] / N - 15.0 / 16 / 256) < 0.001,
+	   "one in m^2 a second one");
+	hnsw_free(h);
+	free(v);
+}
+
+static void test_refusals(void)
+{
+	struct err err;
+	float v[4] = {1, 2, NAN, 4};
+	struct hnsw_params p = HNSW_PARAMS_DEFAULT;
+	struct hnsw_build_opts how = {.par = par_new(1, &err), .kernels = dist_choose(NULL, &err)};
+	ok(!hnsw_build(make_set(v, 2, 2), &p, &how, &err) && err.code == ERR_DATA, "NaN: %s",
+	   err.msg);
+	ok(!hnsw_build(make_set(v, 0, 2), &p, &how, &err) && err.code == ERR_DATA, "no rows: %s",
+	   err.msg);
+	p.m = 1;
+	ok(!hnsw_build(make_set(v, 1, 2), &p, &how, &err) && err.code == ERR_USAGE, "m = 1: %s",
+	   err.msg);
+	par_free(how.par);
+}
+
+int main(void)
+{
+	test_beam();
+	test_nested();
+	test_adversarial();
+	test_levels();
+	test_refusals();
+	test_digest();
+	return tap_end();
+}

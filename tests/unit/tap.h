@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* Test Anything Protocol from C. */
+#ifndef TESTS_TAP_H
+#define TESTS_TAP_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+static int tap_count, tap_failed;
+
+__attribute__((format(printf, 2, 3), unused)) static void ok(bool good, const char *fmt, ...)
+{
+	va_list ap;
+	printf("%sok %d - ", good ? "" : "not ", ++tap_count);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	fflush(stdout);
+	tap_failed += !good;
+}
+
+__attribute__((unused)) static int tap_end(void)
+{
+	printf("1..%d\n", tap_count);
+	return tap_failed != 0;
+}
+
+#endif
