@@ -143,7 +143,7 @@ install: all
 		install -d $(DESTDIR)$(mandir)/man$$s && \
 		install -m 644 man/$$m $(DESTDIR)$(mandir)/man$$s/$$p$$m || exit 1; done
 	install -m 644 README.md NEWS.md LICENSE $(DESTDIR)$(docdir)
-	install -m 644 tests/data/sweep.mk $(DESTDIR)$(docdir)/examples/sweep.mk
+	install -m 644 scripts/sweep.mk $(DESTDIR)$(docdir)/examples/sweep.mk
 
 uninstall:
 	for p in $(programs); do rm -f $(DESTDIR)$(bindir)/$(PROGPREFIX)$$p; done

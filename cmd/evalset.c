@@ -152,8 +152,9 @@ static int from_file(struct evalset *e, struct err *err)
 	if (ret == 0 && queries.rows == 0)
 		ret = err_set(err, ERR_DATA, "'%s' has no queries", o.queries);
 	if (ret == 0)
-		ret = from_rows(e, &queries, NULL, queries.rows < o.count ? queries.rows : o.count,
-				false, err);
+		ret = from_rows(e, &queries, NULL,
+				!o.count || queries.rows < o.count ? queries.rows : o.count, false,
+				err);
 	vec_set_release(&queries);
 	return ret;
 }

@@ -37,7 +37,7 @@ common_option() {
 	-q | --quiet) quiet=-q ;;
 	-v | --verbose) verbose=-v ;;
 	-h | --help)
-		usage
+		usage || exit 6
 		exit 0
 		;;
 	-V | --version)

@@ -8,7 +8,8 @@
 #   prints TEXT WHAT                the last command's stdout has TEXT
 #   skip_all WHY                    leave the whole test out
 #
-# A COMMAND is run by the shell's eval if it is one word, so pipes can be written in quotes.
+# A COMMAND of one word is run by eval in a shell of its own, so pipes can be written in
+# quotes.
 # Its output is in the files out and err.
 set -u
 LC_ALL=C
@@ -35,10 +36,14 @@ skip_all() {
 
 run_command() {
 	if [ $# -eq 1 ]; then
-		eval "$1" >out 2>err
+		(eval "$1") >out.new 2>err.new
 	else
-		"$@" >out 2>err
+		"$@" >out.new 2>err.new
 	fi
+	set -- $?
+	mv out.new out
+	mv err.new err
+	return "$1"
 }
 
 report() { # STATUS WHAT [REMARK...]

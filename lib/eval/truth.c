@@ -73,21 +73,8 @@ static int load_row(const struct scan_job *s, uint64_t i, float *out, struct err
 static void distances(const struct scan_job *s, const float *q, const float *block, uint32_t n,
 		      float *out)
 {
-	const struct dist_kernels *k = s->job->kernels;
-	size_t dim = s->job->base->dim;
-	bool l2 = s->job->metric == VEC_L2;
-	uint32_t i = 0;
-	for (; i + 4 <= n; i += 4) {
-		const float *row[4];
-		for (uint32_t j = 0; j < 4; j++)
-			row[j] = block + (i + j) * s->stride;
-		(l2 ? k->l2_4 : k->dot_4)(q, row, dim, out + i);
-	}
-	for (; i < n; i++)
-		out[i] = (l2 ? k->l2 : k->dot)(q, block + i * s->stride, dim);
-	if (!l2)
-		for (i = 0; i < n; i++)
-			out[i] = 1.0f - out[i];
+	struct dist_rows rows = {block, s->stride, s->job->base->dim};
+	dist_to_rows(s->job->kernels, s->job->metric, q, &rows, NULL, n, out);
 }
 
 /* Blocks begin..end-1 of the base against every query. */

@@ -16,8 +16,9 @@
  * Batches grow with the graph up to a fixed number, so where they end depends only on
  * what is already there, not on how much will come.
  */
-#define BATCH_MAX 512
-#define BATCH_SHARE 32 /* a batch is at most this part of the graph */
+#define BATCH_MAX 128
+#define GROUP 4	       /* kept ones that a candidate is compared with at once */
+#define BATCH_SHARE 64 /* a batch is at most this part of the graph */
 
 /* Links carry their distance while building. */
 struct layer {
@@ -293,15 +294,6 @@ static uint32_t layer_node(const struct build *b, bool upper, uint32_t x)
 	return upper ? b->h->upper_node[x] : x;
 }
 
-/* Distance between two nodes, as the search would give it. */
-static float between(const struct build *b, uint32_t x, uint32_t y)
-{
-	const struct hnsw *h = b->h;
-	const float *v = hnsw_vector(h, x), *w = hnsw_vector(h, y);
-	return h->head.metric == VEC_L2 ? b->kernels->l2(v, w, h->head.dim)
-					: 1.0f - b->kernels->dot(v, w, h->head.dim);
-}
-
 /*
  * Algorithm 4, without extending or refilling: walk the candidates from near to far and
  * keep one if it is nearer to the base than to every kept one.  ${key}: ${count} pool keys in
@@ -311,29 +303,25 @@ static size_t select_diverse(const struct build *b, bool upper, uint64_t *key, s
 			     size_t room)
 {
 	const struct hnsw *h = b->h;
-	size_t kept = 0, dim = h->head.dim;
-	bool l2 = h->head.metric == VEC_L2;
+	struct dist_rows rows = {h->vectors, h->head.stride, h->head.dim};
+	uint32_t nodes[2 * HNSW_MAX_M]; /* of the kept ones */
+	float d[GROUP];
+	size_t kept = 0;
 	for (size_t i = 0; i < count && kept < room; i++) {
 		uint32_t c = layer_node(b, upper, pool_node(key[i]));
-		const float *v = hnsw_vector(h, c), *row[4];
-		float to_base = topk_distance(key[i]), d[4];
+		float to_base = topk_distance(key[i]);
 		bool good = true;
-		size_t j = 0;
-		for (; good && j + 4 <= kept; j += 4) {
-			for (size_t k = 0; k < 4; k++)
-				row[k] =
-				    hnsw_vector(h, layer_node(b, upper, pool_node(key[j + k])));
-			if (l2)
-				b->kernels->l2_4(v, row, dim, d);
-			else
-				b->kernels->dot_4(v, row, dim, d);
-			for (size_t k = 0; k < 4; k++)
-				good &= !((l2 ? d[k] : 1.0f - d[k]) < to_base);
+		for (size_t j = 0; good && j < kept; j += GROUP) {
+			size_t n = kept - j < GROUP ? kept - j : GROUP;
+			dist_to_rows(b->kernels, (enum vec_metric)h->head.metric, hnsw_vector(h, c),
+				     &rows, nodes + j, n, d);
+			for (size_t k = 0; k < n; k++)
+				good &= !(d[k] < to_base);
 		}
-		for (; good && j < kept; j++)
-			good = !(between(b, c, layer_node(b, upper, pool_node(key[j]))) < to_base);
-		if (good)
+		if (good) {
+			nodes[kept] = c;
 			key[kept++] = key[i];
+		}
 	}
 	return kept;
 }

@@ -120,6 +120,7 @@ struct hnsw_scratch {
 	uint64_t *visited; /* a bit a node */
 	uint32_t *touched; /* nodes whose bit is set, as far as there is room */
 	size_t n_touched;
+	bool overflow;	    /* there were more */
 	uint64_t distances; /* computed so far, over all searches */
 	uint64_t hops;	    /* nodes expanded so far */
 	size_t bytes;	    /* of all this */

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define TOUCHED_MAX 8192 /* beyond that, clearing all bits is as cheap */
-#define AHEAD 8		 /* rows whose cache lines are asked for before they are needed */
 
 int hnsw_scratch_init(struct hnsw_scratch *s, const struct hnsw *h,
 		      const struct dist_kernels *kernels, struct err *err)
@@ -47,35 +46,35 @@ int hnsw_scratch_reserve(struct hnsw_scratch *s, size_t keys, struct err *err)
 	return 0;
 }
 
-static inline bool test_and_set(struct hnsw_scratch *s, uint32_t n)
+/* Mark a node as visited; 0 if it was already.  There is room for it among the touched. */
+static inline uint32_t visit(struct hnsw_scratch *s, uint32_t n)
 {
-	uint64_t bit = (uint64_t)1 << (n & 63), *word = &s->visited[n >> 6];
-	if (*word & bit)
-		return true;
-	*word |= bit;
-	if (s->n_touched < TOUCHED_MAX)
-		s->touched[s->n_touched] = n;
-	s->n_touched++;
-	return false;
+	uint64_t *word = &s->visited[n >> 6], before = *word, bit = (uint64_t)1 << (n & 63);
+	uint32_t fresh = !(before & bit);
+	*word = before | bit;
+	s->touched[s->n_touched] = n;
+	s->n_touched += fresh;
+	return fresh;
+}
+
+/* Have room for ${more} touched nodes; those that do not fit are cleared all at once. */
+static inline void visit_room(struct hnsw_scratch *s, uint32_t more)
+{
+	if (s->n_touched + more > TOUCHED_MAX) {
+		s->n_touched = 0;
+		s->overflow = true;
+	}
 }
 
 static void clear_visited(struct hnsw_scratch *s, uint32_t count)
 {
-	if (s->n_touched <= TOUCHED_MAX)
+	if (s->overflow)
+		memset(s->visited, 0, ((size_t)count + 63) / 64 * sizeof *s->visited);
+	else
 		for (size_t i = 0; i < s->n_touched; i++)
 			s->visited[s->touched[i] >> 6] = 0;
-	else
-		memset(s->visited, 0, ((size_t)count + 63) / 64 * sizeof *s->visited);
 	s->n_touched = 0;
-}
-
-/* Ask for every line of a vector, into the second-level cache: more of those requests can
- * be under way at once than of ones for the first level. */
-static inline void prefetch_vector(const struct hnsw *h, uint32_t node)
-{
-	const char *p = (const char *)hnsw_vector(h, node);
-	for (size_t i = 0; i < h->head.stride * sizeof(float); i += 64)
-		__builtin_prefetch(p + i, 0, 2);
+	s->overflow = false;
 }
 
 static inline void prefetch_links(const struct hnsw *h, uint32_t node)
@@ -88,26 +87,8 @@ static inline void prefetch_links(const struct hnsw *h, uint32_t node)
 void hnsw_distances(const struct hnsw *h, struct hnsw_scratch *s, const float *query,
 		    const uint32_t *nodes, size_t count, float *out)
 {
-	size_t dim = h->head.dim, i = 0;
-	bool l2 = h->head.metric == VEC_L2;
-	for (; i + 4 <= count; i += 4) {
-		const float *row[4];
-		for (size_t j = 0; j < 4; j++) {
-			row[j] = hnsw_vector(h, nodes[i + j]);
-			if (i + j + AHEAD < count)
-				prefetch_vector(h, nodes[i + j + AHEAD]);
-		}
-		if (l2)
-			s->kernels->l2_4(query, row, dim, out + i);
-		else
-			s->kernels->dot_4(query, row, dim, out + i);
-	}
-	for (; i < count; i++)
-		out[i] = l2 ? s->kernels->l2(query, hnsw_vector(h, nodes[i]), dim)
-			    : s->kernels->dot(query, hnsw_vector(h, nodes[i]), dim);
-	if (!l2)
-		for (i = 0; i < count; i++)
-			out[i] = 1.0f - out[i];
+	struct dist_rows rows = {h->vectors, h->head.stride, h->head.dim};
+	dist_to_rows(s->kernels, (enum vec_metric)h->head.metric, query, &rows, nodes, count, out);
 	s->distances += count;
 }
 
@@ -131,8 +112,6 @@ uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const float 
 			for (; row && n < h->head.m && row[n] < h->head.upper; n++) {
 				uppers[n] = row[n];
 				nodes[n] = h->upper_node[row[n]];
-				if (n < AHEAD)
-					prefetch_vector(h, nodes[n]);
 			}
 			hnsw_distances(h, s, query, nodes, n, d);
 			uint64_t before = best_key;
@@ -175,8 +154,9 @@ size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const float *quer
 	uint32_t fresh[2 * HNSW_MAX_M], nodes_upper[HNSW_MAX_M];
 	float d[2 * HNSW_MAX_M];
 	uint64_t *pool = s->pool;
+	visit_room(s, (uint32_t)count);
 	for (size_t i = 0; i < count; i++)
-		test_and_set(s, pool_node(pool[i]));
+		visit(s, pool_node(pool[i]));
 	for (size_t at = 0; at < count;) {
 		if (pool[at] & 1) {
 			at++;
@@ -187,18 +167,18 @@ size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const float *quer
 		const uint32_t *row = level ? hnsw_row_upper(h, node, level) : hnsw_row0(h, node);
 		const uint32_t *nodes = fresh;
 		size_t n = 0;
-		/* The end mark is larger than any number, and so is whatever a damaged file has. */
-		for (uint32_t j = 0; row && j < room && row[j] < total; j++)
-			if (!test_and_set(s, row[j])) {
-				fresh[n] = row[j];
-				if (level)
-					nodes_upper[n] = h->upper_node[row[j]];
-				n++;
-			}
-		if (level)
+		visit_room(s, room);
+		/* The end mark is larger than any number, and so is whatever a damaged file has.
+		 * Whether a node was visited is anyone's guess, so there is no branch on it. */
+		for (uint32_t j = 0; row && j < room && row[j] < total; j++) {
+			fresh[n] = row[j];
+			n += visit(s, row[j]);
+		}
+		if (level) {
+			for (size_t j = 0; j < n; j++)
+				nodes_upper[j] = h->upper_node[fresh[j]];
 			nodes = nodes_upper;
-		for (size_t j = 0; j < n && j < AHEAD; j++)
-			prefetch_vector(h, nodes[j]);
+		}
 		if (!level && at + 1 < count)
 			prefetch_links(h, pool_node(pool[at + 1]));
 		hnsw_distances(h, s, query, nodes, n, d);

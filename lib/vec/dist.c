@@ -7,6 +7,7 @@
 
 #include "base/rng.h"
 
+#define TEST_ROWS 7
 #define TEST_DIM 93 /* two full rounds of 32 lanes, one of 16, and a tail */
 
 /* Best first; the portable one is always there. */
@@ -14,25 +15,25 @@ static const struct dist_kernels *usable[4];
 static int n_usable;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* Same bits as the portable kernel, for every length of tail. */
+/* Same bits as the portable kernel, for every length of tail and size of group. */
 static bool self_test(const struct dist_kernels *k)
 {
-	float a[TEST_DIM], b[4][TEST_DIM], out[4];
-	const float *row[4] = {b[0], b[1], b[2], b[3]};
+	float a[TEST_DIM], b[TEST_ROWS][TEST_DIM], out[TEST_ROWS];
 	struct rng r = {1};
 	for (int i = 0; i < TEST_DIM; i++) {
 		a[i] = (float)(int32_t)rng_next(&r) * 0x1p-20f;
-		for (int j = 0; j < 4; j++)
+		for (int j = 0; j < TEST_ROWS; j++)
 			b[j][i] = (float)(int32_t)rng_next(&r) * 0x1p-25f;
 	}
 	for (size_t dim = 1; dim <= TEST_DIM; dim++) {
-		k->l2_4(a, row, dim, out);
-		for (int j = 0; j < 4; j++)
+		struct dist_rows rows = {b[0], TEST_DIM, dim};
+		k->l2_rows(a, &rows, NULL, TEST_ROWS, out);
+		for (int j = 0; j < TEST_ROWS; j++)
 			if (out[j] != dist_portable.l2(a, b[j], dim) ||
 			    out[j] != k->l2(a, b[j], dim))
 				return false;
-		k->dot_4(a, row, dim, out);
-		for (int j = 0; j < 4; j++)
+		k->dot_rows(a, &rows, NULL, TEST_ROWS, out);
+		for (int j = 0; j < TEST_ROWS; j++)
 			if (out[j] != dist_portable.dot(a, b[j], dim) ||
 			    out[j] != k->dot(a, b[j], dim))
 				return false;
@@ -72,4 +73,16 @@ const struct dist_kernels *dist_choose(const char *name, struct err *err)
 	err_set(err, ERR_USAGE, "no distance kernel '%s' for this processor, the best is '%s'",
 		name, usable[0]->name);
 	return NULL;
+}
+
+void dist_to_rows(const struct dist_kernels *k, enum vec_metric metric, const float *q,
+		  const struct dist_rows *rows, const uint32_t *number, size_t count, float *out)
+{
+	if (metric == VEC_L2) {
+		k->l2_rows(q, rows, number, count, out);
+		return;
+	}
+	k->dot_rows(q, rows, number, count, out);
+	for (size_t i = 0; i < count; i++)
+		out[i] = 1.0f - out[i];
 }

@@ -3,8 +3,16 @@
 #define VEC_DIST_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
+#include "vec/elem.h"
+
+/* Rows of floats, ${stride} floats apart. */
+struct dist_rows {
+	const float *base;
+	size_t stride, dim;
+};
 
 /*
  * Distance kernels over float rows.  ${dim} is 1..VEC_MAX_DIM; any alignment (rows
@@ -22,9 +30,14 @@ struct dist_kernels {
 	float (*l2)(const float *a, const float *b, size_t dim);
 	/* sum(a[i]*b[i]) */
 	float (*dot)(const float *a, const float *b, size_t dim);
-	/* The same of ${q} with four rows at once; out[j] belongs to row[j]. */
-	void (*l2_4)(const float *q, const float *const row[4], size_t dim, float out[4]);
-	void (*dot_4)(const float *q, const float *const row[4], size_t dim, float out[4]);
+	/*
+	 * The same of ${q} with many rows: out[i] belongs to row number[i], or to row i if
+	 * ${number} is NULL.  Rows are asked for from memory some way ahead.
+	 */
+	void (*l2_rows)(const float *q, const struct dist_rows *rows, const uint32_t *number,
+			size_t count, float *out);
+	void (*dot_rows)(const float *q, const struct dist_rows *rows, const uint32_t *number,
+			 size_t count, float *out);
 };
 
 /*
@@ -33,5 +46,12 @@ struct dist_kernels {
  * a self-test.  NULL: ERR_USAGE if there is none.
  */
 const struct dist_kernels *dist_choose(const char *name, struct err *err) MUST_CHECK;
+
+/*
+ * Distances in a metric of ${q} to rows, as ${k}->l2_rows takes them.  For cosine all have unit
+ * length already.
+ */
+void dist_to_rows(const struct dist_kernels *k, enum vec_metric metric, const float *q,
+		  const struct dist_rows *rows, const uint32_t *number, size_t count, float *out);
 
 #endif

@@ -10,6 +10,11 @@ struct half {
 	__m256 lo, hi;
 };
 
+static inline struct half half_zero(void)
+{
+	return (struct half){_mm256_setzero_ps(), _mm256_setzero_ps()};
+}
+
 static inline struct half step(const float *q, const float *x, struct half acc, int is_l2)
 {
 	__m256 q0 = _mm256_loadu_ps(q), q1 = _mm256_loadu_ps(q + 8);
@@ -40,18 +45,23 @@ static inline struct half tail(const float *q, const float *x, size_t left, stru
 	return step(qt, xt, acc, is_l2);
 }
 
-static inline __attribute__((always_inline)) void rows(const float *q, const float *const *row,
+/* Two rows at a time keep all sums in the registers. */
+static inline __attribute__((always_inline)) void pair(const float *q, const float *const *row,
 						       int count, size_t dim, float *out, int is_l2)
 {
 	struct half even[2], odd[2];
 	size_t i = 0;
+	UNROLL
 	for (int j = 0; j < count; j++)
-		even[j].lo = even[j].hi = odd[j].lo = odd[j].hi = _mm256_setzero_ps();
-	for (; i + 32 <= dim; i += 32)
+		even[j] = odd[j] = half_zero();
+	for (; i + 32 <= dim; i += 32) {
+		UNROLL
 		for (int j = 0; j < count; j++) {
 			even[j] = step(q + i, row[j] + i, even[j], is_l2);
 			odd[j] = step(q + i + 16, row[j] + i + 16, odd[j], is_l2);
 		}
+	}
+	UNROLL
 	for (int j = 0; j < count; j++) {
 		size_t at = i;
 		if (at + 16 <= dim) {
@@ -66,32 +76,17 @@ static inline __attribute__((always_inline)) void rows(const float *q, const flo
 	}
 }
 
-static float l2(const float *a, const float *b, size_t dim)
+static inline __attribute__((always_inline)) void
+group(const float *q, const float *const *row, int count, size_t dim, float *out, int is_l2)
 {
-	float out;
-	rows(a, &b, 1, dim, &out, 1);
-	return out;
+	if (count >= 2)
+		pair(q, row, 2, dim, out, is_l2);
+	if (count == 4)
+		pair(q, row + 2, 2, dim, out + 2, is_l2);
+	if (count % 2)
+		pair(q, row + count - 1, 1, dim, out + count - 1, is_l2);
 }
 
-static float dot(const float *a, const float *b, size_t dim)
-{
-	float out;
-	rows(a, &b, 1, dim, &out, 0);
-	return out;
-}
-
-/* Two rows at a time keep all sums in the sixteen registers. */
-static void l2_4(const float *q, const float *const row[4], size_t dim, float out[4])
-{
-	rows(q, row, 2, dim, out, 1);
-	rows(q, row + 2, 2, dim, out + 2, 1);
-}
-
-static void dot_4(const float *q, const float *const row[4], size_t dim, float out[4])
-{
-	rows(q, row, 2, dim, out, 0);
-	rows(q, row + 2, 2, dim, out + 2, 0);
-}
-
-const struct dist_kernels dist_avx2 = {"avx2", l2, dot, l2_4, dot_4};
+#define VARIANT avx2
+#include "vec/dist_variant_internal.h"
 #endif

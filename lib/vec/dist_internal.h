@@ -4,6 +4,13 @@
 
 #include "vec/dist.h"
 
+/* Loops over the rows of a group: unrolled, the sums stay in registers. */
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 4")
+#endif
+
 /* Each stands in a file of its own, compiled with its own flags. */
 extern const struct dist_kernels dist_portable;
 #if defined(__x86_64__)

@@ -10,6 +10,12 @@ struct half {
 	float32x4_t r[4];
 };
 
+static inline struct half half_zero(void)
+{
+	float32x4_t zero = vdupq_n_f32(0);
+	return (struct half){{zero, zero, zero, zero}};
+}
+
 static inline struct half step(const float *q, const float *x, struct half acc, int is_l2)
 {
 	for (int k = 0; k < 4; k++) {
@@ -40,19 +46,23 @@ static inline struct half tail(const float *q, const float *x, size_t left, stru
 	return step(qt, xt, acc, is_l2);
 }
 
-static inline __attribute__((always_inline)) void rows(const float *q, const float *const *row,
+/* Two rows at a time keep all sums in the registers. */
+static inline __attribute__((always_inline)) void pair(const float *q, const float *const *row,
 						       int count, size_t dim, float *out, int is_l2)
 {
 	struct half even[2], odd[2];
 	size_t i = 0;
+	UNROLL
 	for (int j = 0; j < count; j++)
-		for (int k = 0; k < 4; k++)
-			even[j].r[k] = odd[j].r[k] = vdupq_n_f32(0);
-	for (; i + 32 <= dim; i += 32)
+		even[j] = odd[j] = half_zero();
+	for (; i + 32 <= dim; i += 32) {
+		UNROLL
 		for (int j = 0; j < count; j++) {
 			even[j] = step(q + i, row[j] + i, even[j], is_l2);
 			odd[j] = step(q + i + 16, row[j] + i + 16, odd[j], is_l2);
 		}
+	}
+	UNROLL
 	for (int j = 0; j < count; j++) {
 		size_t at = i;
 		if (at + 16 <= dim) {
@@ -67,31 +77,17 @@ static inline __attribute__((always_inline)) void rows(const float *q, const flo
 	}
 }
 
-static float l2(const float *a, const float *b, size_t dim)
+static inline __attribute__((always_inline)) void
+group(const float *q, const float *const *row, int count, size_t dim, float *out, int is_l2)
 {
-	float out;
-	rows(a, &b, 1, dim, &out, 1);
-	return out;
+	if (count >= 2)
+		pair(q, row, 2, dim, out, is_l2);
+	if (count == 4)
+		pair(q, row + 2, 2, dim, out + 2, is_l2);
+	if (count % 2)
+		pair(q, row + count - 1, 1, dim, out + count - 1, is_l2);
 }
 
-static float dot(const float *a, const float *b, size_t dim)
-{
-	float out;
-	rows(a, &b, 1, dim, &out, 0);
-	return out;
-}
-
-static void l2_4(const float *q, const float *const row[4], size_t dim, float out[4])
-{
-	rows(q, row, 2, dim, out, 1);
-	rows(q, row + 2, 2, dim, out + 2, 1);
-}
-
-static void dot_4(const float *q, const float *const row[4], size_t dim, float out[4])
-{
-	rows(q, row, 2, dim, out, 0);
-	rows(q, row + 2, 2, dim, out + 2, 0);
-}
-
-const struct dist_kernels dist_neon = {"neon", l2, dot, l2_4, dot_4};
+#define VARIANT neon
+#include "vec/dist_variant_internal.h"
 #endif

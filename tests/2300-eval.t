@@ -1,0 +1,72 @@
+#!/bin/sh
+# Eval sets and measuring.
+. "$(dirname "$0")/lib.sh"
+
+vectors 1500 8 1 >v.jsonl
+vectors 30 8 2 q >q.jsonl
+for metric in cosine l2 ip; do
+	check "$metric: answers from a file of queries" evalset --metric $metric --queries q.jsonl -k 7 -o $metric.json v.jsonl
+	# An independent computation, in 64-bit floats.
+	check "$metric: they are the exact ones" "jq -sc --arg metric $metric --slurpfile v v.jsonl '
+		def dot(\$a; \$b): reduce range(0; \$a | length) as \$i (0; . + \$a[\$i] * \$b[\$i]);
+		def dist(\$a; \$b): if \$metric == \"l2\" then [range(0; \$a | length) as \$i | \$a[\$i] - \$b[\$i]] as \$d | dot(\$d; \$d)
+			elif \$metric == \"ip\" then 1 - dot(\$a; \$b)
+			else 1 - dot(\$a; \$b) / ((dot(\$a; \$a) | sqrt) * (dot(\$b; \$b) | sqrt)) end;
+		.[0].queries[0:4] | all(.[]; . as \$q | [\$v[] | {id, d: dist(.vector; \$q.query_embedding)}] | sort_by(.d)[0:7] | map(.id) == \$q.ground_truth)' $metric.json >out && grep -qx true out"
+done
+check "the record is as it should be" "jq -e '.name == \"l2\" and .k == 7 and (.queries | length) == 30 and .ground_truth_built and .metric == \"l2\" and
+	(.vectors_digest | length) == 32 and .queries[3].id == \"q3\" and .queries[0].query_text == null and (.created_at | endswith(\"Z\"))' l2.json"
+check "a sample is no answer to itself" "evalset -q -N 100 v.jsonl | jq -e '(.queries | length) == 100 and all(.queries[]; .exclude == .id and ([.id] - .ground_truth == [.id]))'"
+check "equal seeds sample alike" "evalset -q -N 50 v.jsonl | jq -c .queries >a; evalset -q -N 50 v.jsonl | jq -c .queries | cmp - a; evalset -q -N 50 --seed 9 v.jsonl | jq -c .queries | cmp -s - a; test \$? -eq 1"
+check "at most half is sampled" "head -n 5 v.jsonl | evalset -q - | jq -e '(.queries | length) == 2'"
+check "held-out queries are taken out" "evalset -q -N 200 --hold-out rest.jsonl -o held.json v.jsonl && test \$(wc -l <rest.jsonl) -eq 1300 &&
+	jq -r '.queries[].id' held.json >ids && ! jq -r .id rest.jsonl | grep -qxFf ids && jq -e 'all(.queries[]; .exclude == null)' held.json"
+check "and their answers are among the rest" "jq -r '.queries[].ground_truth[]' held.json | sort -u >a; jq -r .id rest.jsonl | sort >b; test -z \"\$(comm -23 a b)\""
+check "texts as queries" "printf '%s\n' '{\"id\":\"a\",\"text\":\"fast web browser\"}' '{\"id\":\"b\",\"text\":\"password manager\"}' >t.jsonl; embed --embedder hash:64 t.jsonl | evalset -q --texts t.jsonl - | jq -e '.queries[0].query_text == \"fast web browser\" and .queries[0].ground_truth[0] == \"a\" and .queries[1].ground_truth[0] == \"b\"'"
+check "duplicates: ties are in order of row" "(for i in 1 2 3 4 5 6 7 8 9; do echo \"{\\\"id\\\":\\\"x\$i\\\",\\\"vector\\\":[1,0]}\"; done; echo '{\"id\":\"y\",\"vector\":[0,1]}') >d.jsonl; echo '[1,0]' | evalset -q --queries - -k 3 d.jsonl | jq -e '.queries[0].ground_truth == [\"x1\",\"x2\",\"x3\"]'"
+status 3 "queries of another dimension" "echo '[1]' | evalset --queries - v.jsonl"
+status 3 "no queries" "evalset --queries - v.jsonl </dev/null"
+status 2 "two sources of queries" evalset --queries q.jsonl --hold-out r.jsonl v.jsonl
+status 3 "one vector is too few to sample" "head -n 1 v.jsonl | evalset -"
+
+# ---- hnsw-bench ----
+hnsw-build --metric l2 v.jsonl -o i.hnsw >i.json
+check "a Trial for each ef_search" hnsw-bench --seconds 0 --index x --note why -s 7,20,1500 i.json l2.json
+cp out trials
+check "as it should be" "jq -se 'length == 3 and all(.[]; .index_name == \"x\" and .eval_set == \"l2\" and .note == \"why\" and (.id | test(\"^trial-[0-9]{13}-[0-9a-f]{8}\$\")) and
+	.metrics.vectors == 1500 and .metrics.eval_queries == 30 and .metrics.build_time_secs > 0 and .metrics.brute_force_latency_us > 0 and
+	.metrics.search_latency_p50_us > 0 and .metrics.search_latency_p50_us <= .metrics.search_latency_p95_us and .metrics.search_latency_p95_us <= .metrics.search_latency_p99_us and
+	.metrics.memory_bytes > 1500 * 64 and .provenance.threads == 1 and (.provenance | .vectors_digest, .eval_digest, .graph_digest, .host, .cpu, .version | type == \"string\"))' trials"
+check "a beam as wide as the index has recall 1" "jq -se '.[2].metrics | .recall_at_k == 1 and .recall_at_k_ties == 1' trials"
+check "a wider beam has no less recall" "jq -se 'map(.metrics.recall_at_k) | . == sort' trials"
+check "what it prints can be appended" "trial-append <trials | cmp - trials"
+check "a range of ef_search" "hnsw-bench --seconds 0 -s 10:14 i.json l2.json | jq -s 'map(.config.ef_search)' | tr -d ' \n' | grep -qx '\[10,11,12,13,14\]'"
+check "build records on stdin" "cat i.json i.json | hnsw-bench --seconds 0 - l2.json | jq -se 'length == 2 and .[0].config.ef_search == 30'"
+check "an index file alone: the time is not known" hnsw-bench --seconds 0 i.hnsw l2.json
+says "build_time_secs is not known and recorded as 0" "which is said"
+check "recall counts what is true" "hnsw-search -k 7 -s 9 i.hnsw q.jsonl >hits; jq -n --slurpfile h hits --slurpfile e l2.json '[range(0; 30) as \$i | (\$h[\$i].hits | map(.id)) as \$found | \$e[0].queries[\$i].ground_truth | map(select(. as \$t | any(\$found[]; . == \$t))) | length / 7] | add / 30' >want; hnsw-bench -q --seconds 0 -s 9 i.hnsw l2.json | jq .metrics.recall_at_k >got; paste want got | awk '{d = \$1 - \$2; exit !(d * d < 1e-18)}'"
+hnsw-build --metric l2 d.jsonl -o d.hnsw >out
+check "ties count beside the plain recall" "echo '[1,0]' | evalset -q --metric l2 --queries - -k 3 -o d.json d.jsonl; jq -c '.queries[0].ground_truth = [\"x7\",\"x8\",\"x9\"]' d.json >d2.json; hnsw-bench -q --seconds 0 d.hnsw d2.json | jq -e '.metrics.recall_at_k == 0 and .metrics.recall_at_k_ties == 1'"
+check "fewer answers than k" "jq -c '.queries[0].ground_truth = [\"x1\"]' d.json >d3.json; hnsw-bench -q --seconds 0 d.hnsw d3.json | jq -e '.metrics.recall_at_k == 1'"
+
+# ---- what does not fit ----
+head -n 1499 v.jsonl | hnsw-build --metric l2 - -o less.hnsw >out
+status 3 "answers that belong to other vectors" hnsw-bench less.hnsw l2.json
+says "compute them again with evalset --refresh" "and what mends it"
+status 3 "another metric" hnsw-bench i.hnsw cosine.json
+says "the answers are by metric cosine, the index has l2" "is told of"
+check "refreshed, it fits" "head -n 1499 v.jsonl >less.jsonl; evalset -q --refresh l2.json -o fresh.json less.jsonl && hnsw-bench -q --seconds 0 -s 1499 less.hnsw fresh.json | jq -e '.metrics.recall_at_k == 1'"
+check "unknown keys survive a refresh" "jq -c '.mine = {a: [1.50, 2e3]} | .queries[0].tag = \"t\"' l2.json >mine.json; evalset -q --refresh mine.json v.jsonl | jq -e '.mine.a[1] == 2000 and .queries[0].tag == \"t\"'"
+status 3 "no answers" "jq -c '.queries[].ground_truth = null | .vectors_digest = null' l2.json >null.json; hnsw-bench i.hnsw null.json"
+status 3 "queries of another dimension" "jq -c '.queries[].query_embedding |= .[0:3] | .vectors_digest = null' l2.json >dim.json; hnsw-bench i.hnsw dim.json"
+says "the queries have dimension 3, the index has 8" "is told of"
+status 3 "queries of several dimensions" "jq -c '.queries[3].query_embedding |= .[0:3]' l2.json >dims.json; hnsw-bench i.hnsw dims.json"
+status 3 "not JSON" "hnsw-bench i.hnsw q.jsonl"
+status 3 "cut short" "head -c 500 l2.json >cut.json; hnsw-bench i.hnsw cut.json"
+status 3 "k of 0" "jq -c '.k = 0' l2.json >k0.json; hnsw-bench i.hnsw k0.json"
+status 3 "k beyond all sense" "jq -c '.k = 1000000000' l2.json >kbig.json; hnsw-bench i.hnsw kbig.json"
+status 3 "another index's build record" "jq -c '.graph_digest = \"0\"' i.json >other.json; hnsw-bench other.json l2.json"
+status 3 "no build record" "echo '{}' >e.json; hnsw-bench e.json l2.json"
+status 6 "a record of a file that is gone" "jq -c '.index = \"./gone.hnsw\"' i.json | hnsw-bench - l2.json"
+check "answers that the index has not count as missed" "jq -c '.queries[].ground_truth = [\"nobody\"] | .vectors_digest = null' l2.json >nobody.json; hnsw-bench -q --seconds 0 i.hnsw nobody.json | jq -e '.metrics.recall_at_k == 0'"
+finish

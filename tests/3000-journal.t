@@ -1,0 +1,89 @@
+#!/bin/sh
+# The journal: what is acknowledged is there, verbatim, once, in order.
+. "$(dirname "$0")/lib.sh"
+
+j=store/primary/_hnsw_trials
+trial a 80 30 0.9 500 >one
+check "append echoes" "trial-append x <one | cmp - one"
+check "and makes the store" "test -d $j/x"
+check "list prints it byte for byte" "trial-list x | cmp - one"
+check "a batch has the name it should" "ls $j/x | grep -Eqx 'batch_[0-9]{20}.jsonl'"
+check "again: acknowledged, not written again" "trial-append x <one | cmp - one && trial-list x | cmp - one && test \$(ls $j/x | wc -l) -eq 1"
+check "twice in one stream neither" "(trial b 1 1 1 1; trial b 1 1 1 1; trial c 1 1 1 1) | trial-append x | test \$(wc -l) -eq 3 && trial-list x | jq -r .id | tr '\n' ' ' | grep -qx 'a b c '"
+check "without a name: the index that each names" "(trial d 1 1 1 1 y; trial e 1 1 1 1 z; trial f 1 1 1 1 y) | trial-append | jq -r .id | tr '\n' ' ' | grep -qx 'd e f ' && trial-list y | test \$(wc -l) -eq 2 && trial-list z | test \$(wc -l) -eq 1"
+status 3 "a Trial of another index" "trial g 1 1 1 1 y | trial-append x"
+says "line 1: is of index 'y', expected 'x'" "is told of"
+check "keys that we do not know are kept byte by byte" "printf '%s\n' '{ \"extra\" : [1.50,2e3, 12345678901234567890], \"id\":\"odd\",\"index_name\":\"x\",\"eval_set\":\"e\",\"config\":{\"ef_construction\":1,\"ef_search\":1,\"mystery\":null},\"metrics\":{\"build_time_secs\":1,\"search_latency_p50_us\":1,\"search_latency_p95_us\":1,\"search_latency_p99_us\":1,\"recall_at_k\":0.96,\"memory_bytes\":1,\"vectors\":1,\"eval_queries\":1,\"brute_force_latency_us\":0},\"created_at\":\"2026-04-16T15:26:21.123456789Z\"}' >odd; trial-append x <odd | cmp - odd && trial-list x | tail -n 1 | cmp - odd"
+check "a batch of four by default" "for i in 1 2 3 4 5 6 7 8 9; do trial n\$i 1 1 1 1 batch; done | trial-append batch >out2; ls $j/batch | test \$(wc -l) -eq 3; for f in $j/batch/*; do wc -l <\$f; done | tr '\n' ' ' | grep -qx '4 4 1 '"
+check "a pause flushes" "mkfifo to; trial-append pause <to >echoed & exec 3>to; trial p1 1 1 1 1 pause >&3; i=0; while test ! -s echoed -a \$i -lt 100; do sleep 0.05; i=\$((i + 1)); done; test -s echoed; rc=\$?; exec 3>&-; wait; test \$rc -eq 0"
+
+# ---- malformed lines ----
+trial good1 1 1 1 1 m >good1
+trial good2 1 1 1 1 m >good2
+for bad in 'nonsense' '{}' '{"id":"x"}' '[]' "$(trial t 1 1 nan 1 m)" "$(trial t 1 1 1e999 1 m)" "$(trial t 1 1 '"1"' 1 m)" "$(trial t -1 1 1 1 m)" "$(trial t 1.5 1 1 1 m)" "$(trial '' 1 1 1 1 m)" "$(trial t 1 1 1 1 m | sed 's/"recall_at_k":[^,]*,//')" "$(trial t 1 1 1 1 m | cut -c1-200)"; do
+	printf '%s\n' "$bad" >bad
+	status 3 "refused: $(printf '%.40s' "$bad")" "cat good1 bad good2 | trial-append m"
+	says "line 2: " "its line"
+	check "what stands around it is kept" "cat good1 good2 | cmp - out && trial-list m | cat good1 good2 | cmp - out"
+done
+check "the metric that is missing is named" "cat err >e; trial t 1 1 1 1 m | sed 's/\"recall_at_k\":[^,]*,//' | trial-append m 2>e; grep -q \"has no key 'metrics.recall_at_k'\" e"
+printf 'torn {\n' >"$j/m/batch_00000000000000000005.jsonl"
+printf '{"id":"cut' >"$j/m/batch_00000000000000000006.jsonl"
+check "torn lines in the store are skipped" "cat good1 good2 >both; trial-list m 2>warn | cmp - both"
+check "and reported with file and line" "grep -q \"skipping 'batch_00000000000000000005.jsonl' line 1: \" warn && grep -q \"'batch_00000000000000000006.jsonl' line 1\" warn"
+check "files of other names are left alone" "echo junk >$j/m/notes.txt; echo junk >$j/m/batch_1.jsonl; trial-list m 2>/dev/null | cmp - both"
+
+# ---- order ----
+mkdir -p $j/order
+trial third 1 1 1 1 order >$j/order/batch_00000000000000000030.jsonl
+(trial first 1 1 1 1 order; trial second 1 1 1 1 order) >$j/order/batch_00000000000000000010.jsonl
+check "order is by stamp, then by line" "trial-list order | jq -r .id | tr '\n' ' ' | grep -qx 'first second third '"
+check "a batch is never overwritten" "before=\$(ls $j/order); trial fourth 1 1 1 1 order | trial-append order >o2; test \$(ls $j/order | wc -l) -eq 3"
+
+# ---- two writers at once, and a reader ----
+writer() { for i in $(seq 100); do trial "$1-$i" 1 1 1 1 race; done | trial-append --batch 3 race >"ack-$1"; }
+check "eight writers lose nothing" "for w in 1 2 3 4 5 6 7 8; do writer \$w & done; wait; cat ack-* | jq -r .id | sort >want; trial-list race | jq -r .id | sort >got; test \$(wc -l <got) -eq 800 && cmp want got"
+check "each writer's order is kept" "for w in 1 5 8; do trial-list race | jq -r .id | grep \"^\$w-\" | cut -d- -f2 | sort -nc || exit 1; done"
+check "kill -9 loses nothing acknowledged" "for i in 1 2 3 4 5; do (for n in \$(seq 3000); do trial k\$i-\$n 1 1 1 1 kill; done | trial-append --batch 2 kill >acked-\$i) & pid=\$!; sleep 0.2; pkill -9 -P \$pid trial-append; wait; done 2>/dev/null; cat acked-* | jq -r .id | sort -u >want; trial-list kill | jq -r .id | sort >got; test -s want && test -z \"\$(comm -23 want got)\" && test -z \"\$(uniq -d got)\""
+
+# ---- compaction ----
+trial-list race >before
+check "compacting keeps every line" "trial-compact race | jq -e '.lines == 800 and .batches > 200' && trial-list race | cmp - before"
+check "in one file" "ls $j/race | grep -Eqx 'batch_compacted_[0-9]{20}.jsonl' && test \$(ls $j/race | wc -l) -eq 1"
+check "with the stamp of the newest" "trial z 1 1 1 1 race | trial-append race >o2; trial-list race | tail -n 1 | jq -e '.id == \"z\"'"
+check "to zstd" "trial-list race >before; trial-compact --zstd race >o2 && ls $j/race | grep -Eqx 'batch_compacted_[0-9]{20}.jsonl.zst' && trial-list race | cmp - before && zstd -dcq $j/race/*.zst | cmp - before"
+check "and back" "trial-compact race >o2 && trial-list race | cmp - before && ls $j/race | grep -Eqx 'batch_compacted_[0-9]{20}.jsonl'"
+check "nothing left to do" "trial-compact race | jq -e '.batches == 0'"
+check "malformed lines are copied too" "trial-compact m >o2 2>/dev/null; grep -q 'torn {' $j/m/batch_compacted_*"
+check "a dry run changes nothing" "ls $j/batch >l1; trial-compact -n batch | jq -e '.batches == 3' && ls $j/batch | cmp - l1"
+status 1 "no journal" trial-compact nothing
+# What a crash leaves: the new batch and the oldest of its inputs.
+mkdir $j/crash
+trial c1 1 1 1 1 crash >$j/crash/batch_00000000000000000001.jsonl
+trial c2 1 1 1 1 crash >$j/crash/batch_00000000000000000002.jsonl
+trial c3 1 1 1 1 crash >$j/crash/batch_00000000000000000003.jsonl
+cat $j/crash/batch_0* >$j/crash/batch_compacted_00000000000000000003.jsonl
+for left in 3 2 1; do
+	check "$left inputs left behind: each Trial once, in order" "trial-list crash | jq -r .id | tr '\n' ' ' | grep -qx 'c1 c2 c3 '"
+	rm $j/crash/batch_0000000000000000000$left.jsonl
+done
+trial c1 1 1 1 1 crash >$j/crash/batch_00000000000000000001.jsonl
+check "the next compaction drops what is there twice" "trial-compact crash | jq -e '.lines == 3' && trial-list crash | test \$(wc -l) -eq 3"
+check "readers during compactions see every Trial once" "
+	for i in \$(seq 300); do trial r\$i 1 1 1 1 busy; done | trial-append --batch 1 busy >/dev/null
+	(for i in 1 2 3 4 5 6; do trial-compact \$(test \$((i % 2)) -eq 0 || echo --zstd) busy >/dev/null; for n in 1 2 3 4 5 6 7 8; do trial s\$i-\$n 1 1 1 1 busy; done | trial-append --batch 1 busy >/dev/null; done) & pid=\$!
+	while kill -0 \$pid 2>/dev/null; do
+		trial-list busy >seen || exit 1
+		test -z \"\$(jq -r .id seen | sort | uniq -d)\" || exit 1
+		test \$(jq -r .id seen | grep -c '^r') -eq 300 || exit 1
+	done; wait; trial-list busy | test \$(wc -l) -eq 348"
+check "an idempotent append after compaction" "trial-list busy | head -n 200 | trial-append busy >o2 && trial-list busy | test \$(wc -l) -eq 348"
+status 3 "a damaged zstd batch" "trial-compact --zstd busy >o2; f=\$(ls $j/busy/*.zst); head -c 100 \$f >cut; mv cut \$f; trial-list busy"
+
+# ---- nothing there ----
+status 1 "no such index" trial-list nothing
+says "there is no index 'nothing'" "is told of"
+check "a registered index without Trials" "index-add empty >o2; trial-list empty && test ! -s out"
+status 1 "no best of nothing" trial-best nothing
+check "silently" 'test ! -s out -a ! -s err'
+finish

@@ -1,0 +1,52 @@
+#!/bin/sh
+# trial-best: every rule, against a plain computation with jq.
+. "$(dirname "$0")/lib.sh"
+
+(
+	trial a 20 30 0.96 509
+	trial b 80 30 1.0 873
+	trial c 200 30 1.0 874
+	trial d 10 10 0.50 100
+	trial e 80 31 1.0 873
+	trial f 30 30 0.96 509
+	trial g 31 30 0.9599 400
+) >trials
+trial-append x <trials >out
+best() { trial-best "$@" x | jq -r .id; }
+same e "recall: the greatest, of equals the latest" best --by recall
+same d "latency: the least p95" best --by latency
+same g "pareto: recall - 0.2 min(p95 ms, 1)" best --by pareto
+same g "and that is the default" best
+same "d g f a e b" "frontier, the fastest first" "trial-best --by frontier x | jq -r .id | tr '\n' ' ' | sed 's/ \$//'"
+same b "jq: the greatest value, of equals the first" best --jq .metrics.recall_at_k
+same d "jq: any expression" best --jq '-.metrics.search_latency_p50_us'
+same c "jq: of the config too" best --jq .config.ef_construction
+check "jq: null, text and errors skip a Trial with a warning" "trial-best --jq 'if .id == \"a\" then null elif .id == \"b\" then \"x\" elif .id == \"c\" then error(\"no\") else .metrics.recall_at_k end' x 2>warn | jq -e '.id == \"e\"' && test \$(grep -c 'skipping Trial' warn) -eq 3"
+status 1 "jq: nothing but nulls" trial-best -q --jq null x
+status 2 "jq: what does not compile" trial-best --jq '.metrics |' x
+says "cannot compile jq program" "is told of"
+status 2 "an unknown rule" trial-best --by fastest x
+says "unknown rule 'fastest', expected one of recall, latency, pareto, winner, frontier" "with those that there are"
+status 2 "two rules" trial-best --by recall --jq . x
+same b "winner: recall, ties within 1e-4 by p50, then by build time, then the first" "trial-best --by winner - <trials | jq -r .id"
+same g "a floor" "trial-best --by latency --min-recall 0.9 x | jq -r .id"
+status 1 "a floor that none reaches" "trial-best --min-recall 1 - <<-EOF
+	\$(trial q 1 1 0.99 1)
+	EOF"
+same f "configs left out" "printf '%s\n' '{\"ef_construction\":31,\"ef_search\":30,\"m\":16}' '{\"ef_construction\":10,\"ef_search\":10,\"m\":16,\"seed\":42}' >no; trial-best --by latency --exclude no x | jq -r .id | sed s/a/f/"
+check "a Trial is printed verbatim" "trial-best --by latency x | cmp - $(sed -n 4p trials >d; echo d)"
+check "from stdin" "trial-best --by recall - <trials | jq -e '.id == \"e\"'"
+
+# A thousand random Trials against a plain computation.
+awk 'BEGIN {srand(11); for (i = 0; i < 1000; i++) printf "%d %d %.3f %d\n", 10 + rand() * 90, 10 + rand() * 90, 0.8 + int(rand() * 200) / 1000, 100 + int(rand() * 500)}' >random
+n=0
+while read -r ec es recall p50; do
+	n=$((n + 1))
+	trial "t$n" "$ec" "$es" "$recall" "$p50" r
+done <random >rtrials
+trial-append r <rtrials >out
+check "frontier of a thousand" "trial-best --by frontier r | jq -r .id | sort >got; jq -sr '. as \$all | map(select(. as \$t | all(\$all[]; . as \$o | ((\$o.metrics.recall_at_k >= \$t.metrics.recall_at_k) and (\$o.metrics.search_latency_p50_us <= \$t.metrics.search_latency_p50_us) and ((\$o.metrics.recall_at_k > \$t.metrics.recall_at_k) or (\$o.metrics.search_latency_p50_us < \$t.metrics.search_latency_p50_us))) | not))) | .[].id' rtrials | sort | cmp - got && test \$(wc -l <got) -gt 3"
+check "recall of a thousand" "trial-best --by recall r | jq -r .id >got; jq -sr 'max_by(.metrics.recall_at_k).metrics.recall_at_k as \$m | map(select(.metrics.recall_at_k == \$m)) | last.id' rtrials | cmp - got"
+check "latency of a thousand" "trial-best --by latency r | jq -r .id >got; jq -sr 'min_by(.metrics.search_latency_p95_us).id' rtrials | cmp - got"
+check "winner of a thousand" "trial-best --by winner r | jq -r .id >got; jq -sr 'max_by(.metrics.recall_at_k).metrics.recall_at_k as \$m | map(select(.metrics.recall_at_k > \$m - 0.00005)) | min_by(.metrics.search_latency_p50_us).id' rtrials | cmp - got"
+finish
