@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define TOUCHED_MAX 8192 /* beyond that, clearing all bits is as cheap */
+#define RERANK_FIRST 64	 /* estimates looked at again at once, at first */
+#define RERANK_NEXT 8	 /* and then */
 
 int hnsw_scratch_init(struct hnsw_scratch *s, const struct hnsw *h,
 		      const struct dist_kernels *kernels, struct err *err)
@@ -15,8 +17,14 @@ int hnsw_scratch_init(struct hnsw_scratch *s, const struct hnsw *h,
 	s->visited = mem_zeroed(words, sizeof *s->visited, err);
 	s->touched = mem_array(TOUCHED_MAX, sizeof *s->touched, err);
 	/* Aligned rows make aligned loads. */
-	s->query = aligned_alloc(64, h->head.stride * sizeof *s->query);
-	s->bytes = words * 8 + TOUCHED_MAX * sizeof *s->touched + h->head.stride * sizeof *s->query;
+	size_t floats = h->head.stride * sizeof *s->query, codes = h->head.code_stride;
+	s->query = aligned_alloc(64, 2 * floats + 2 * codes);
+	s->bytes = words * 8 + TOUCHED_MAX * sizeof *s->touched + 2 * floats + 2 * codes;
+	if (s->query) {
+		s->row = s->query + h->head.stride;
+		s->code[0] = (int8_t *)(s->row + h->head.stride);
+		s->code[1] = s->code[0] + codes;
+	}
 	if (!s->visited || !s->touched || !s->query) {
 		hnsw_scratch_release(s);
 		return err_nomem(err);
@@ -84,26 +92,18 @@ static inline void prefetch_links(const struct hnsw *h, uint32_t node)
 		__builtin_prefetch(p + i, 0, 3);
 }
 
-void hnsw_distances(const struct hnsw *h, struct hnsw_scratch *s, const float *query,
-		    const uint32_t *nodes, size_t count, float *out)
-{
-	struct dist_rows rows = {h->vectors, h->head.stride, h->head.dim};
-	dist_to_rows(s->kernels, (enum vec_metric)h->head.metric, query, &rows, nodes, count, out);
-	s->distances += count;
-}
-
 uint32_t hnsw_entry_node(const struct hnsw *h)
 {
 	return h->head.upper ? h->upper_node[h->head.entry] : 0;
 }
 
-uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const float *query,
+uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
 		      uint32_t level)
 {
 	uint32_t best = h->head.entry, node = h->upper_node[best], nodes[HNSW_MAX_M],
 		 uppers[HNSW_MAX_M];
 	float d[HNSW_MAX_M];
-	hnsw_distances(h, s, query, &node, 1, d);
+	hnsw_distances(h, s, p, &node, 1, d);
 	uint64_t best_key = pool_key(d[0], best);
 	for (uint32_t l = h->head.max_level; l > level; l--)
 		for (;;) {
@@ -113,7 +113,7 @@ uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const float 
 				uppers[n] = row[n];
 				nodes[n] = h->upper_node[row[n]];
 			}
-			hnsw_distances(h, s, query, nodes, n, d);
+			hnsw_distances(h, s, p, nodes, n, d);
 			uint64_t before = best_key;
 			for (size_t i = 0; i < n; i++) {
 				uint64_t key = pool_key(d[i], uppers[i]);
@@ -146,8 +146,8 @@ static inline size_t pool_insert(uint64_t *pool, size_t *count, size_t ef, uint6
 	return lo;
 }
 
-size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const float *query, uint32_t level,
-		 size_t count, size_t ef)
+size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
+		 uint32_t level, size_t count, size_t ef)
 {
 	uint32_t total = level ? h->head.upper : h->head.nodes,
 		 room = level ? h->head.m : h->head.m0;
@@ -181,7 +181,7 @@ size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const float *quer
 		}
 		if (!level && at + 1 < count)
 			prefetch_links(h, pool_node(pool[at + 1]));
-		hnsw_distances(h, s, query, nodes, n, d);
+		hnsw_distances(h, s, p, nodes, n, d);
 		s->hops++;
 		size_t next = at + 1;
 		for (size_t j = 0; j < n; j++) {
@@ -199,15 +199,6 @@ size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const float *quer
 	}
 	clear_visited(s, total);
 	return count;
-}
-
-/* Load the query, padded; unit length for cosine. */
-static void set_query(const struct hnsw *h, struct hnsw_scratch *s, const float *query)
-{
-	memset(s->query, 0, h->head.stride * sizeof *s->query);
-	memcpy(s->query, query, h->head.dim * sizeof *query);
-	if (h->head.metric == VEC_COSINE)
-		vec_normalise(s->query, h->head.dim);
 }
 
 static float shown_distance(const struct hnsw *h, float d)
@@ -248,6 +239,34 @@ static int finish(const struct hnsw *h, const struct topk *top, struct hnsw_hit 
 	return (int)n;
 }
 
+/*
+ * Rank the pool's estimates by exact distances.  In order of the estimates, as many are looked at
+ * as may belong to the nearest k: until one is so far beyond the k-th found that the error of a
+ * code does not explain it.
+ */
+static void rerank(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
+		   size_t count, struct topk *top)
+{
+	uint32_t nodes[RERANK_FIRST];
+	float d[RERANK_FIRST];
+	for (size_t i = 0, n = 0; i < count; i += n) {
+		size_t most = i ? RERANK_NEXT : top->k < RERANK_FIRST ? top->k : RERANK_FIRST;
+		uint64_t limit = UINT64_MAX;
+		if (top->count == top->k) {
+			float bound = topk_distance(top->key[top->k - 1]);
+			limit = pool_key(bound + hnsw_slack(h, p, bound), 0);
+		}
+		for (n = 0; n < most && i + n < count && s->pool[i + n] <= limit; n++)
+			nodes[n] = pool_node(s->pool[i + n]);
+		if (n == 0)
+			break;
+		hnsw_exact_distances(h, s, p, nodes, n, d);
+		for (size_t j = 0; j < n; j++)
+			if (topk_key(d[j], 0) <= topk_bound(top))
+				add_rows(h, top, d[j], nodes[j]);
+	}
+}
+
 int hnsw_search(const struct hnsw *h, const float *query, size_t k, size_t ef,
 		struct hnsw_scratch *s, struct hnsw_hit *hits, struct err *err)
 {
@@ -261,17 +280,18 @@ int hnsw_search(const struct hnsw *h, const float *query, size_t k, size_t ef,
 		ef = 2; /* the pool starts with two entries */
 	if (hnsw_scratch_reserve(s, ef + k, err) != 0)
 		return -1;
-	set_query(h, s, query);
+	struct hnsw_point p;
+	hnsw_point_query(h, s, query, &p);
 	size_t count = 0;
 	if (h->head.upper) {
-		uint64_t near = hnsw_descend(h, s, s->query, 0);
+		uint64_t near = hnsw_descend(h, s, &p, 0);
 		uint32_t node = h->upper_node[pool_node(near)], entry = hnsw_entry_node(h);
 		s->pool[count++] = pool_key(topk_distance(near), node);
 		/* Every node is reachable from the entry point, so a beam as wide as the index
 		 * finds all; a narrower one drops it at once. */
 		if (entry != node) {
 			float d;
-			hnsw_distances(h, s, s->query, &entry, 1, &d);
+			hnsw_distances(h, s, &p, &entry, 1, &d);
 			uint64_t key = pool_key(d, entry);
 			s->pool[count++] = key;
 			if (key < s->pool[0]) {
@@ -282,15 +302,16 @@ int hnsw_search(const struct hnsw *h, const float *query, size_t k, size_t ef,
 	} else {
 		uint32_t first = 0;
 		float d;
-		hnsw_distances(h, s, s->query, &first, 1, &d);
+		hnsw_distances(h, s, &p, &first, 1, &d);
 		s->pool[count++] = pool_key(d, first);
 	}
-	count = hnsw_beam(h, s, s->query, 0, count, ef);
+	count = hnsw_beam(h, s, &p, 0, count, ef);
 	struct topk top = {.key = s->pool + ef, .k = k};
-	for (size_t i = 0; i < count; i++) {
-		if (top.count == k && s->pool[i] >> 32 > top.key[k - 1] >> 32)
-			break;
-		add_rows(h, &top, topk_distance(s->pool[i]), pool_node(s->pool[i]));
+	if (p.exact) {
+		for (size_t i = 0; i < count && s->pool[i] >> 32 <= topk_bound(&top) >> 32; i++)
+			add_rows(h, &top, topk_distance(s->pool[i]), pool_node(s->pool[i]));
+	} else {
+		rerank(h, s, &p, count, &top);
 	}
 	return finish(h, &top, hits);
 }
@@ -302,13 +323,14 @@ int hnsw_search_exact(const struct hnsw *h, const float *query, size_t k, struct
 	float d[64];
 	if (hnsw_scratch_reserve(s, k, err) != 0)
 		return -1;
-	set_query(h, s, query);
+	struct hnsw_point p;
+	hnsw_point_query(h, s, query, &p);
 	struct topk top = {.key = s->pool, .k = k};
 	for (uint32_t i = 0; i < h->head.nodes;) {
 		uint32_t n = 0;
 		while (n < 64 && i < h->head.nodes)
 			nodes[n++] = i++;
-		hnsw_distances(h, s, s->query, nodes, n, d);
+		(p.exact ? hnsw_distances : hnsw_exact_distances)(h, s, &p, nodes, n, d);
 		for (uint32_t j = 0; j < n; j++)
 			if (topk_key(d[j], 0) < topk_bound(&top))
 				add_rows(h, &top, d[j], nodes[j]);
@@ -331,8 +353,9 @@ float hnsw_node_distance(const struct hnsw *h, const float *query, uint32_t node
 			 struct hnsw_scratch *s)
 {
 	float d;
-	set_query(h, s, query);
-	hnsw_distances(h, s, s->query, &node, 1, &d);
+	struct hnsw_point p;
+	hnsw_point_query(h, s, query, &p);
+	(p.exact ? hnsw_distances : hnsw_exact_distances)(h, s, &p, &node, 1, &d);
 	return shown_distance(h, d);
 }
 
