@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define TOUCHED_MAX 8192 /* beyond that, clearing all bits is as cheap */
+#define AHEAD 8		 /* rows whose memory is asked for before they are looked at */
 #define RERANK_FIRST 64	 /* estimates looked at again at once, at first */
 #define RERANK_NEXT 8	 /* and then */
 
@@ -54,15 +55,19 @@ int hnsw_scratch_reserve(struct hnsw_scratch *s, size_t keys, struct err *err)
 	return 0;
 }
 
-/* Mark a node as visited; 0 if it was already.  There is room for it among the touched. */
-static inline uint32_t visit(struct hnsw_scratch *s, uint32_t n)
+static inline bool was_visited(const uint64_t *visited, uint32_t n)
 {
-	uint64_t *word = &s->visited[n >> 6], before = *word, bit = (uint64_t)1 << (n & 63);
-	uint32_t fresh = !(before & bit);
-	*word = before | bit;
-	s->touched[s->n_touched] = n;
-	s->n_touched += fresh;
-	return fresh;
+	return visited[n >> 6] >> (n & 63) & 1;
+}
+
+/* Mark nodes as visited; there is room for them among the touched. */
+static inline void visit(struct hnsw_scratch *s, const uint32_t *nodes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		s->visited[nodes[i] >> 6] |= (uint64_t)1 << (nodes[i] & 63);
+		s->touched[s->n_touched + i] = nodes[i];
+	}
+	s->n_touched += count;
 }
 
 /* Have room for ${more} touched nodes; those that do not fit are cleared all at once. */
@@ -85,11 +90,31 @@ static void clear_visited(struct hnsw_scratch *s, uint32_t count)
 	s->overflow = false;
 }
 
-static inline void prefetch_links(const struct hnsw *h, uint32_t node)
+/* Ask for every line, into the second-level cache: more of those requests can be under way at
+ * once than of ones for the first level. */
+static inline __attribute__((always_inline)) void ask_for(const void *p, size_t bytes)
 {
-	const char *p = (const char *)hnsw_row0(h, node);
-	for (size_t i = 0; i < h->head.stride0 * sizeof(uint32_t); i += 64)
-		__builtin_prefetch(p + i, 0, 3);
+	for (const char *line = p, *end = line + bytes; line < end; line += 64) {
+		__builtin_prefetch(line, 0, 3);
+		/* Or else compilers find that nothing here has an effect, and drop it. */
+		__asm__ volatile("");
+	}
+}
+
+/* Ask for what the distance to a node is computed from. */
+static inline __attribute__((always_inline)) void ask_for_node(const struct hnsw *h, uint32_t node)
+{
+	if (!h->codes) {
+		ask_for(h->vectors + (size_t)node * h->head.stride, h->head.dim * sizeof(float));
+		return;
+	}
+	__builtin_prefetch(h->norms + node, 0, 2);
+	ask_for(hnsw_code(h, node), h->head.code_stride);
+}
+
+static inline __attribute__((always_inline)) void prefetch_links(const struct hnsw *h, uint32_t node)
+{
+	ask_for(hnsw_row0(h, node), h->head.stride0 * sizeof(uint32_t));
 }
 
 uint32_t hnsw_entry_node(const struct hnsw *h)
@@ -112,6 +137,7 @@ uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const struct
 			for (; row && n < h->head.m && row[n] < h->head.upper; n++) {
 				uppers[n] = row[n];
 				nodes[n] = h->upper_node[row[n]];
+				ask_for_node(h, nodes[n]);
 			}
 			hnsw_distances(h, s, p, nodes, n, d);
 			uint64_t before = best_key;
@@ -131,19 +157,40 @@ uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const struct
 /* Insert into the sorted pool; the caller knows that it belongs there.  Returns where. */
 static inline size_t pool_insert(uint64_t *pool, size_t *count, size_t ef, uint64_t key)
 {
-	size_t lo = 0, hi = *count;
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-		if (pool[mid] < key)
-			lo = mid + 1;
-		else
-			hi = mid;
+	size_t lo = 0;
+	/* No branch on where it belongs, which cannot be foretold. */
+	for (size_t n = *count; n > 0;) {
+		size_t half = (n + 1) / 2;
+		lo += pool[lo + half - 1] < key ? half : 0;
+		n -= half;
 	}
 	if (*count < ef)
 		(*count)++;
 	memmove(pool + lo + 1, pool + lo, (*count - 1 - lo) * sizeof *pool);
 	pool[lo] = key;
 	return lo;
+}
+
+/*
+ * Ask for what the next expansion will need, if nothing nearer is found by this one: the nodes
+ * that the next unexpanded entry links to, and the links of the one after it.  Even if something
+ * nearer is found they will be needed, later: what is in the pool is expanded, sooner or later.
+ */
+static inline __attribute__((always_inline)) void look_ahead(const struct hnsw *h, const struct hnsw_scratch *s, size_t at,
+			      size_t count)
+{
+	while (at < count && s->pool[at] & 1)
+		at++;
+	if (at >= count)
+		return;
+	const uint32_t *row = hnsw_row0(h, pool_node(s->pool[at]));
+	for (uint32_t i = 0; i < h->head.m0 && row[i] < h->head.nodes; i++)
+		if (!was_visited(s->visited, row[i]))
+			ask_for_node(h, row[i]);
+	while (++at < count && s->pool[at] & 1)
+		;
+	if (at < count)
+		prefetch_links(h, pool_node(s->pool[at]));
 }
 
 size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
@@ -153,10 +200,13 @@ size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw
 		 room = level ? h->head.m : h->head.m0;
 	uint32_t fresh[2 * HNSW_MAX_M], nodes_upper[HNSW_MAX_M];
 	float d[2 * HNSW_MAX_M];
+	uint64_t key[2 * HNSW_MAX_M];
 	uint64_t *pool = s->pool;
 	visit_room(s, (uint32_t)count);
-	for (size_t i = 0; i < count; i++)
-		visit(s, pool_node(pool[i]));
+	for (size_t i = 0; i < count; i++) {
+		uint32_t first = pool_node(pool[i]);
+		visit(s, &first, 1);
+	}
 	for (size_t at = 0; at < count;) {
 		if (pool[at] & 1) {
 			at++;
@@ -172,27 +222,36 @@ size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw
 		 * Whether a node was visited is anyone's guess, so there is no branch on it. */
 		for (uint32_t j = 0; row && j < room && row[j] < total; j++) {
 			fresh[n] = row[j];
-			n += visit(s, row[j]);
+			n += !was_visited(s->visited, row[j]);
 		}
+		visit(s, fresh, n);
 		if (level) {
 			for (size_t j = 0; j < n; j++)
 				nodes_upper[j] = h->upper_node[fresh[j]];
 			nodes = nodes_upper;
 		}
-		if (!level && at + 1 < count)
-			prefetch_links(h, pool_node(pool[at + 1]));
-		hnsw_distances(h, s, p, nodes, n, d);
+		for (size_t j = 0; j < n; j++)
+			ask_for_node(h, nodes[j]);
+		if (!level)
+			look_ahead(h, s, at + 1, count);
 		s->hops++;
 		size_t next = at + 1;
+		hnsw_distances(h, s, p, nodes, n, d);
+		/* Those that a full pool has no use for go first, without a branch on each. */
+		uint64_t bound = count == ef ? pool[ef - 1] : UINT64_MAX;
+		size_t near = 0;
 		for (size_t j = 0; j < n; j++) {
-			uint64_t key = pool_key(d[j], fresh[j]);
-			if (count == ef && key >= pool[ef - 1])
+			key[near] = pool_key(d[j], fresh[j]);
+			near += key[near] < bound;
+		}
+		for (size_t j = 0; j < near; j++) {
+			if (count == ef && key[j] >= pool[ef - 1])
 				continue;
-			size_t where = pool_insert(pool, &count, ef, key);
+			size_t where = pool_insert(pool, &count, ef, key[j]);
 			if (where < next) {
 				next = where;
 				if (!level)
-					prefetch_links(h, fresh[j]);
+					prefetch_links(h, pool_node(key[j]));
 			}
 		}
 		at = next;
@@ -260,6 +319,9 @@ static void rerank(const struct hnsw *h, struct hnsw_scratch *s, const struct hn
 			nodes[n] = pool_node(s->pool[i + n]);
 		if (n == 0)
 			break;
+		for (size_t j = 0; h->vectors && j < n; j++)
+			ask_for(h->vectors + (size_t)nodes[j] * h->head.stride,
+				h->head.stride * sizeof(float));
 		hnsw_exact_distances(h, s, p, nodes, n, d);
 		for (size_t j = 0; j < n; j++)
 			if (topk_key(d[j], 0) <= topk_bound(top))

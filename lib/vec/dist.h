@@ -34,7 +34,7 @@ struct dist_kernels {
 	float (*dot)(const float *a, const float *b, size_t dim);
 	/*
 	 * The same of ${q} with many rows: out[i] belongs to row number[i], or to row i if
-	 * ${number} is NULL.  Rows are asked for from memory some way ahead.
+	 * ${number} is NULL.
 	 */
 	void (*l2_rows)(const float *q, const struct dist_rows *rows, const uint32_t *number,
 			size_t count, float *out);

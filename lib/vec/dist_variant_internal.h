@@ -14,8 +14,6 @@
 
 #include "vec/dist_internal.h"
 
-#define AHEAD 8 /* rows */
-
 static __attribute__((noinline)) float l2(const float *a, const float *b, size_t dim)
 {
 	float out;
@@ -35,28 +33,15 @@ static inline const char *row_at(const struct dist_rows *r, const uint32_t *numb
 	return (const char *)r->base + (number ? number[i] : i) * r->stride;
 }
 
-/* Ask for every line of a row, into the second-level cache: more of those requests can be
- * under way at once than of ones for the first level. */
-static inline void ask_for(const char *row, size_t bytes)
-{
-	for (const char *p = row; p < row + bytes; p += 64)
-		__builtin_prefetch(p, 0, 2);
-}
-
-/* Four rows at a time, with their memory asked for ahead: FOUR and ONE are called with the
- * query, the rows, the dimension and where the results go.  What is left over fills up four with
+/* Four rows at a time: FOUR and ONE are called with the query, the rows, the dimension and where
+ * the results go.  What is left over fills up four with
  * its last row: that costs less than going one by one. */
 #define MANY(TYPE, RESULT, FOUR, ONE)                                                              \
 	const TYPE *row[4];                                                                        \
-	size_t dim = rows->dim, bytes = dim * sizeof(TYPE), i = 0;                                 \
-	for (size_t j = 0; j < count && j < AHEAD; j++)                                            \
-		ask_for(row_at(rows, number, j), bytes);                                           \
+	size_t dim = rows->dim, i = 0;                                                             \
 	for (; i + 4 <= count; i += 4) {                                                           \
-		for (size_t j = 0; j < 4; j++) {                                                   \
+		for (size_t j = 0; j < 4; j++)                                                     \
 			row[j] = (const TYPE *)row_at(rows, number, i + j);                        \
-			if (i + j + AHEAD < count)                                                 \
-				ask_for(row_at(rows, number, i + j + AHEAD), bytes);               \
-		}                                                                                  \
 		FOUR(q, row, dim, out + i);                                                        \
 	}                                                                                          \
 	if (i + 1 == count) {                                                                      \
