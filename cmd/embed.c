@@ -27,10 +27,10 @@ static struct cli cli = {
     CLI_OPTS(opts),
 };
 
-static int print_row(void *ctx, const struct text_row *row, struct err *err)
+static int print_row(void *progress, const struct text_row *row, struct err *err)
 {
 	struct json_out j = {.b = &cli_out.b};
-	(void)ctx;
+	cli_progress_show(progress, row->number + 1, 0);
 	json_open(&j, '{');
 	json_key(&j, "id");
 	if (row->has_id) {
@@ -60,13 +60,16 @@ int main(int argc, char **argv)
 				    .store_url = cli_store(o.store),
 				    .make_store = cli_store_named(o.store),
 				    .warn = cli_warn_to(&cli)};
-	struct texts t = {.plain = o.lines, .row = print_row};
+	struct cli_progress progress;
+	struct texts t = {.plain = o.lines, .row = print_row, .ctx = &progress};
+	cli_progress_start(&progress, &cli, "embedded texts:");
 	t.embedder = embedder_new(&setup, &err);
 	int ret = t.embedder ? 0 : -1;
 	if (ret == 0 && cli.n_operands == 0)
 		ret = texts_read_file(&t, "-", &err);
 	for (size_t i = 0; ret == 0 && i < cli.n_operands; i++)
 		ret = texts_read_file(&t, cli.operand[i], &err);
+	cli_progress_end(&progress);
 	embedder_free(t.embedder);
 	return cli_finish(&cli, ret == 0 ? 0 : cli_error(&cli, &err));
 }

@@ -334,8 +334,10 @@ static void check_options(void)
 		cli_usage(&cli, "%s", err.msg);
 	if (!o.refresh && !o.info && cli.n_operands == 0)
 		cli_usage(&cli, "no operand");
-	if (o.embed.embedder && !o.texts && !o.refresh)
-		cli_usage(&cli, "--embedder is for --texts and --refresh");
+	if ((o.embed.embedder || o.embed.url) && !o.texts && !o.refresh)
+		cli_usage(&cli, "--embedder and --url are for --texts and --refresh");
+	if (o.refresh && o.embed.url && !o.embed.embedder)
+		cli_usage(&cli, "--url is for texts: say which --embedder");
 	if (o.info && cli.n_operands)
 		cli_usage(&cli, "--info takes no operand");
 }

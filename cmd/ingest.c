@@ -53,9 +53,12 @@ static void print_result(const char *dataset, const struct dataset_appended *a)
 
 /* ---- texts, embedded on the way ---- */
 
+static struct cli_progress embedding;
+
 static int take_row(void *ctx, const struct text_row *row, struct err *err)
 {
 	struct vec_rows *rows = ctx;
+	cli_progress_show(&embedding, row->number + 1, 0);
 	if (rows->rows > 0 && row->has_id != (rows->id_end != NULL))
 		return err_set(err, ERR_DATA,
 			       row->has_id ? "has an id, though lines before it have none"
@@ -90,7 +93,9 @@ static int open_rows(struct vec_set *rows, const char *const *paths, size_t n, s
 				    .dry_run = o.dry_run,
 				    .warn = cli_warn_to(&cli)};
 	struct embedder *e = embedder_new(&setup, err);
+	cli_progress_start(&embedding, &cli, "embedded texts:");
 	int ret = e ? vec_set_read(rows, paths, n, read_texts, e, err) : -1;
+	cli_progress_end(&embedding);
 	embedder_free(e);
 	return ret;
 }
@@ -104,6 +109,10 @@ int main(int argc, char **argv)
 	struct dataset_appended done;
 	cli_parse(&cli, argc, argv, 1, SIZE_MAX);
 	c.warn = cli_warn_to(&cli);
+	if (o.embed.embedder && o.format)
+		cli_usage(&cli, "--format is for vectors, not for texts");
+	if (!o.embed.embedder && (o.embed.url || o.embed.model))
+		cli_usage(&cli, "--url and --model are for texts: say which --embedder");
 	bool files = cli.n_operands > 1;
 	struct dataset_append a = {.dataset = cli.operand[0],
 				   .bucket = o.bucket,

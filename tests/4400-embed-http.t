@@ -165,6 +165,8 @@ rm -f served/log
 check "a damaged vector is asked for again" "ask good -S st6 <many | cmp - a"
 check "alone" "awk '{n += \$2} END {exit n != 1}' served/log"
 check "a cache that cannot be written is no failure" "mkdir -p st5/primary && : >st5/primary/_hnsw_embeddings && ask good -S st5 <five 2>e | cmp - want && grep -q 'going on without the cache' e"
+check "nor is a broken store that nobody named" "mkdir -p broken/store && echo x >broken/store/buckets.json && cd broken && ask good <../five 2>e | cmp - ../want && grep -q 'going on without the cache' e"
+status 3 "it is one that was named" "ask good -S broken/store <five"
 
 # ---- evalset and ingest ----
 sed 's/.*/{"id":"t-&","text":"&"}/; s/"t-text number /"t/' many >many.jsonl
@@ -195,5 +197,8 @@ check "all of them" "jq -c '.queries[].query_embedding = null' part.json | evals
 status 3 "of another dimension" "evalset -q --refresh part.json --embedder hash:5 texts"
 status 3 "or all of another" "evalset -q --texts five.jsonl --embedder hash:5 texts"
 status 2 "an embedder without texts" "evalset --embedder hash -o o.json texts"
+status 2 "a URL without an embedder" "ingest --url $url texts five.jsonl"
+status 2 "in evalset too" "evalset --url $url --refresh e5"
+status 2 "a format of texts" "ingest $remote --format npy texts five.jsonl"
 check "-N takes the first" "evalset -q -N 2 --texts five.jsonl $remote texts | jq -e '[.queries[].id] == [\"red\", \"green\"]'"
 finish

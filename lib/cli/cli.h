@@ -182,6 +182,7 @@ struct cli_progress {
 };
 
 void cli_progress_start(struct cli_progress *p, const struct cli *c, const char *doing);
+/* ${total}: 0 if it is not known. */
 void cli_progress_show(struct cli_progress *p, uint64_t done, uint64_t total);
 void cli_progress_end(struct cli_progress *p);
 

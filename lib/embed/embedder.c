@@ -116,6 +116,11 @@ static int open_cache(struct embedder *e, const struct embed_setup *s, struct er
 	struct buf about = BUF_INIT;
 	int ret = -1;
 	e->buckets = buckets_open(s->store_url, err);
+	if (!e->buckets && !s->make_store) {
+		/* A store that nobody named must not be in the way. */
+		warn(&s->warn, "going on without the cache of embeddings: %s", err->msg);
+		return 0;
+	}
 	if (!e->buckets)
 		return -1;
 	if (!buckets_exist(e->buckets) && (!s->make_store || s->dry_run))
