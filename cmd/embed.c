@@ -55,8 +55,7 @@ int main(int argc, char **argv)
 	struct err err = {0};
 	cli_parse(&cli, argc, argv, 0, SIZE_MAX);
 	struct embed_setup setup = {.options = &o.embed,
-				    .hnsw_key = getenv("HNSW_API_KEY"),
-				    .openai_key = getenv("OPENAI_API_KEY"),
+				    EMBED_SETUP_ENV,
 				    .store_url = cli_store(o.store),
 				    .make_store = cli_store_named(o.store),
 				    .warn = cli_warn_to(&cli)};

@@ -163,8 +163,7 @@ static int from_file(struct evalset *e, struct err *err)
 static struct embedder *open_embedder(const struct vec_set *set, struct err *err)
 {
 	struct embed_setup setup = {.options = &o.embed,
-				    .hnsw_key = getenv("HNSW_API_KEY"),
-				    .openai_key = getenv("OPENAI_API_KEY"),
+				    EMBED_SETUP_ENV,
 				    .store_url = cli_store(o.store),
 				    .make_store = cli_store_named(o.store),
 				    .dim = set->dim,

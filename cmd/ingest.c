@@ -86,8 +86,7 @@ static int open_rows(struct vec_set *rows, const char *const *paths, size_t n, s
 	if (!o.embed.embedder)
 		return vec_set_open(rows, paths, n, (enum vec_format)o.format, err);
 	struct embed_setup setup = {.options = &o.embed,
-				    .hnsw_key = getenv("HNSW_API_KEY"),
-				    .openai_key = getenv("OPENAI_API_KEY"),
+				    EMBED_SETUP_ENV,
 				    .store_url = cli_store(o.store),
 				    .make_store = true,
 				    .dry_run = o.dry_run,

@@ -138,6 +138,7 @@ static int open_remote(struct embedder *e, const struct embed_setup *s, struct e
 {
 	struct remote_setup r = {.form = e->kind == EMBED_OLLAMA ? ANSWER_OLLAMA : ANSWER_OPENAI,
 				 .options = s->options,
+				 .ca_file = s->ca_file,
 				 .ask_dim = e->dim,
 				 .dim = s->dim};
 	if (read_key(e, s, err) != 0)

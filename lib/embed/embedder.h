@@ -31,13 +31,19 @@ extern const char *const embed_encodings[];
 
 struct embed_setup {
 	const struct embed_options *options;
-	const char *hnsw_key, *openai_key; /* $HNSW_API_KEY and $OPENAI_API_KEY; may be NULL */
-	const char *store_url;		   /* where the cache is */
-	bool make_store;		   /* else there is no cache where there is no store */
-	bool dry_run;			   /* nothing is written */
-	uint32_t dim; /* that every vector must have, where the spec has none; 0: any */
+	/* From the environment, as EMBED_SETUP_ENV does; each may be NULL. */
+	const char *hnsw_key, *openai_key, *ca_file;
+	const char *store_url; /* where the cache is */
+	bool make_store;       /* else there is no cache where there is no store */
+	bool dry_run;	       /* nothing is written */
+	uint32_t dim;	       /* that every vector must have, where the spec has none; 0: any */
 	struct warn_to warn;
 };
+
+/* For commands, which alone read the environment. */
+#define EMBED_SETUP_ENV                                                             \
+	.hnsw_key = getenv("HNSW_API_KEY"), .openai_key = getenv("OPENAI_API_KEY"), \
+	.ca_file = getenv("CURL_CA_BUNDLE")
 
 /*
  * What turns texts into vectors: the built-in feature hashing, or a server that is asked over HTTP,

@@ -76,6 +76,7 @@ struct remote *remote_new(const struct remote_setup *s, struct err *err)
 	if (r->url)
 		r->http = http_new(&(struct http_setup){.url = r->url,
 							.key = s->key,
+							.ca_file = s->ca_file,
 							.parallel = o->parallel,
 							.retries = o->retries,
 							.timeout_s = o->timeout_s,

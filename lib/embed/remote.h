@@ -12,9 +12,10 @@ struct remote;
 struct remote_setup {
 	enum answer_form form;
 	const struct embed_options *options;
-	const char *key;  /* or NULL */
-	uint32_t ask_dim; /* dimension to ask for, or 0 */
-	uint32_t dim;	  /* that is expected, or 0 */
+	const char *key;     /* or NULL */
+	const char *ca_file; /* as for http_new() */
+	uint32_t ask_dim;    /* dimension to ask for, or 0 */
+	uint32_t dim;	     /* that is expected, or 0 */
 };
 
 struct remote *remote_new(const struct remote_setup *s, struct err *err) MUST_CHECK;

@@ -129,6 +129,9 @@ static int make_slot(struct http *h, struct slot *s, struct err *err)
 	if (!s->easy || curl_easy_setopt(s->easy, CURLOPT_URL, h->url) != CURLE_OK ||
 	    curl_easy_setopt(s->easy, CURLOPT_USERAGENT, "hnsw-tools") != CURLE_OK)
 		return err_nomem(err);
+	if (h->setup.ca_file && h->setup.ca_file[0] &&
+	    curl_easy_setopt(s->easy, CURLOPT_CAINFO, h->setup.ca_file) != CURLE_OK)
+		return err_nomem(err);
 	curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, h->headers);
 	curl_easy_setopt(s->easy, CURLOPT_WRITEFUNCTION, take_bytes);
 	curl_easy_setopt(s->easy, CURLOPT_WRITEDATA, s);

@@ -13,11 +13,12 @@ struct http;
 
 struct http_setup {
 	const char *url;
-	const char *key;   /* sent as "Authorization: Bearer", or NULL */
-	uint32_t parallel; /* requests under way at once, 1..HTTP_MAX_PARALLEL */
-	uint32_t retries;  /* attempts after the first */
-	double timeout_s;  /* of one attempt */
-	double deadline_s; /* of everything from http_new() on; 0: none */
+	const char *key;     /* sent as "Authorization: Bearer", or NULL */
+	const char *ca_file; /* certificates to trust instead of the system\'s, or NULL */
+	uint32_t parallel;   /* requests under way at once, 1..HTTP_MAX_PARALLEL */
+	uint32_t retries;    /* attempts after the first */
+	double timeout_s;    /* of one attempt */
+	double deadline_s;   /* of everything from http_new() on; 0: none */
 };
 
 struct http_request {
