@@ -84,6 +84,7 @@ int evalset_set_vector(struct evalset *e, uint64_t i, const float *v, uint32_t d
 			       "a vector has dimension %u, the other queries have %u", dim, e->dim);
 	memcpy(e->vectors + i * dim, v, dim * sizeof *v);
 	e->query[i].has_vector = true;
+	e->truth_built = false;
 	return 0;
 }
 

@@ -50,7 +50,8 @@ int evalset_init(struct evalset *e, uint64_t n, uint32_t dim, struct err *err) M
 /* One more query without content; e->dim was set before the first.  ERR_DATA: too many. */
 struct evalset_query *evalset_add(struct evalset *e, struct err *err) MUST_CHECK;
 
-/* Give query ${i} a vector.  ERR_DATA: another dimension than that of the others. */
+/* Give query ${i} a vector; answers are then to be computed.  ERR_DATA: another dimension than that
+ * of the others. */
 int evalset_set_vector(struct evalset *e, uint64_t i, const float *v, uint32_t dim,
 		       struct err *err) MUST_CHECK;
 

@@ -224,8 +224,9 @@ out:
 	return ret;
 }
 
-static int open_all(struct vec_set *s, const char *const *paths, size_t count,
-		    enum vec_format format, const struct maker *m, struct err *err)
+/* Open all files; ids may be given more than once. */
+static int open_parts(struct vec_set *s, const char *const *paths, size_t count,
+		      enum vec_format format, const struct maker *m, struct err *err)
 {
 	struct buf ids = BUF_INIT;
 	*s = (struct vec_set)VEC_SET_INIT;
@@ -241,10 +242,6 @@ static int open_all(struct vec_set *s, const char *const *paths, size_t count,
 		if (buf_ok(&ids, err) != 0)
 			goto fail;
 		s->id_text = ids.data;
-		if (vec_set_check_ids(s, err) != 0) {
-			ids.data = NULL;
-			goto fail;
-		}
 	}
 	return 0;
 fail:
@@ -253,16 +250,26 @@ fail:
 	return -1;
 }
 
+static int check_opened(struct vec_set *s, struct err *err)
+{
+	if (vec_set_check_ids(s, err) == 0)
+		return 0;
+	vec_set_release(s);
+	return -1;
+}
+
 int vec_set_open(struct vec_set *s, const char *const *paths, size_t count, enum vec_format format,
 		 struct err *err)
 {
-	return open_all(s, paths, count, format, &(struct maker){0}, err);
+	struct maker none = {0};
+	return open_parts(s, paths, count, format, &none, err) == 0 ? check_opened(s, err) : -1;
 }
 
 int vec_set_read(struct vec_set *s, const char *const *paths, size_t count, vec_rows_fn *read,
 		 void *ctx, struct err *err)
 {
-	return open_all(s, paths, count, VEC_BY_SUFFIX, &(struct maker){read, ctx}, err);
+	struct maker m = {read, ctx};
+	return open_parts(s, paths, count, VEC_BY_SUFFIX, &m, err) == 0 ? check_opened(s, err) : -1;
 }
 
 void vec_set_release(struct vec_set *s)
