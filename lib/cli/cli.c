@@ -87,6 +87,12 @@ const char *cli_store(const char *option)
 	return option ? option : env && env[0] ? env : "./store";
 }
 
+bool cli_store_named(const char *option)
+{
+	const char *env = getenv("HNSW_STORE");
+	return option || (env && env[0]);
+}
+
 /* ---- help ---- */
 
 static void print_option(const struct cli_opt *o)
