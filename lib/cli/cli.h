@@ -24,12 +24,14 @@ enum cli_kind {
 struct cli_list {
 	uint32_t *v;
 	size_t n;
+	bool given; /* perhaps without numbers */
 };
 
 struct cli_opt {
 	char letter; /* 0: none */
 	const char *name;
-	const char *arg; /* what the help calls its argument; NULL for CLI_FLAG */
+	/* What the help calls its argument; NULL for CLI_FLAG.  "[=WHAT]": it may be left out. */
+	const char *arg;
 	const char *help;
 	enum cli_kind kind;
 	void *to;
