@@ -80,14 +80,12 @@ static int defaults(struct index_meta *m, const char *name, struct err *err)
 /* What the dataset itself tells, if it is there. */
 static int measure_dataset(struct catalog *c, struct index_meta *m, struct err *err)
 {
-	struct store_names paths;
-	struct vec_set set = VEC_SET_INIT;
-	if (catalog_dataset_files(c, m->source, &paths, err) != 0)
+	struct vec_set set;
+	int ret = catalog_dataset_open(c, m->source, m->bucket, &set, err);
+	if (ret < 0)
 		return -1;
-	int ret = paths.count ? vec_set_open(&set, (const char *const *)paths.name, paths.count,
-					     VEC_HVEC, err)
-			      : 0;
-	if (ret == 0 && set.rows) {
+	ret = 0;
+	if (set.rows) {
 		if (o.dimensions && o.dimensions != set.dim)
 			ret = err_set(err, ERR_DATA, "dataset '%s' has dimension %u, not %llu",
 				      m->source, set.dim, (unsigned long long)o.dimensions);
@@ -97,7 +95,6 @@ static int measure_dataset(struct catalog *c, struct index_meta *m, struct err *
 		m->dimensions = o.dimensions;
 	}
 	vec_set_release(&set);
-	store_names_release(&paths);
 	return ret;
 }
 

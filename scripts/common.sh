@@ -143,6 +143,50 @@ under_lock() {
 	exec "${P}hnsw-store" -S "$store" lock --wait "$lock_wait" "$lock_key" -- "$0" "$@"
 }
 
+# Whether an operand is a file, as the programs see it.
+is_file() {
+	case $1 in
+	*/* | -) return 0 ;;
+	esac
+	[ -e "$1" ] && [ ! -d "$1" ]
+}
+
+# refresh NAME EVALSET VECTORS [OPTION...]: see to it that the answers of an eval set belong
+# to the vectors of today.  The set that is to be used then is in $evalset: one in the store is
+# replaced there, of a file a copy is made.
+refresh() {
+	refresh_name=$1
+	evalset=$2
+	refresh_vectors=$3
+	shift 3
+	if is_file "$evalset"; then
+		"${P}evalset" -q -S "$store" --index "$refresh_name" --if-stale "$@" --refresh "$evalset" \
+			-o "$tmp/evalset.json" -- "$refresh_vectors" || return
+		evalset=$tmp/evalset.json
+	else
+		"${P}evalset" -q -S "$store" --index "$refresh_name" --if-stale "$@" --refresh "$evalset" \
+			-- "$refresh_vectors"
+	fi
+}
+
+# same_vectors BUILD INFO: whether a build record is of the vectors that the answers of an eval
+# set belong to.
+same_vectors() {
+	printf '%s\n' "$2" | jq -e --slurpfile build "$1" \
+		'.vectors_digest == "" or .vectors_digest == $build[0].vectors_digest' >/dev/null
+}
+
+# Vectors came while this worked: run the script again under the lock, with the words given.
+run_again() {
+	runs=$((${HNSW_TUNING_RUNS:-1} + 1))
+	[ "$runs" -le 10 ] || die 5 "the vectors of '$name' keep changing"
+	note "the vectors of '$name' have changed: starting again"
+	rm -rf "$tmp"
+	HNSW_TUNING_RUNS=$runs
+	export HNSW_TUNING_RUNS
+	exec "$0" "$@"
+}
+
 # config_text JSON: as people read it
 config_text() {
 	printf '%s\n' "$1" | jq -r '"ef_construction=\(.ef_construction) ef_search=\(.ef_search) seed=\(.seed // 42) m=\(.m // 32)"'

@@ -48,4 +48,7 @@ int vec_rows_id(struct vec_rows *r,
 void vec_rows_release(struct vec_rows *r);
 void vec_rows_found(struct vec_rows *r, struct vec_found *f); /* hand over what was read */
 
+/* Leave out each row whose id comes again after it. */
+int vec_set_keep_newest(struct vec_set *s, struct err *err) MUST_CHECK;
+
 #endif
