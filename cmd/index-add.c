@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* index-add - register an index, or change what is registered */
+#include <string.h>
+
 #include "base/clock.h"
 #include "catalog/operand.h"
 #include "cli/cli.h"
@@ -82,8 +84,11 @@ static int measure_dataset(struct catalog *c, struct index_meta *m, struct err *
 {
 	struct vec_set set;
 	int ret = catalog_dataset_open(c, m->source, m->bucket, &set, err);
-	if (ret < 0)
+	if (ret < 0 && err->code != ERR_ENV)
 		return -1;
+	/* It may lie where nothing can be reached just now. */
+	if (ret < 0)
+		cli_note(&cli, "its vectors were not counted: %s", err->msg);
 	ret = 0;
 	if (set.rows) {
 		if (o.dimensions && o.dimensions != set.dim)
@@ -103,6 +108,10 @@ static int add(struct catalog *c, const char *name, struct err *err)
 	struct index_meta m;
 	int known = catalog_index_get(c, name, &m, err);
 	int ret = known < 0 ? -1 : known ? 0 : defaults(&m, name, err);
+	if (known > 0 && o.bucket && m.bucket && strcmp(m.bucket, o.bucket) != 0)
+		cli_note(&cli,
+			 "what '%s' has in bucket '%s' stays there; index-move takes it along",
+			 name, m.bucket[0] ? m.bucket : META_BUCKET_DEFAULT);
 	if (ret == 0)
 		ret = set_source(&m, err) || set_if(&m.bucket, o.bucket, err) ||
 			      set_if(&m.eval_set, o.eval_set, err) ||

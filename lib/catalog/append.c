@@ -133,8 +133,8 @@ static int write_batch(struct store *s, const struct dataset_append *a, uint64_t
 	return ret;
 }
 
-/* The bucket of an index that has this dataset as its source, else primary. */
-static int default_bucket(struct catalog *c, const char *dataset, char **bucket, struct err *err)
+/* The bucket of a registered index that has this dataset as its source; else NULL. */
+static int registered_bucket(struct catalog *c, const char *dataset, char **bucket, struct err *err)
 {
 	struct store_names all;
 	int ret = catalog_index_list(c, &all, err);
@@ -153,8 +153,6 @@ static int default_bucket(struct catalog *c, const char *dataset, char **bucket,
 			ret = err_nomem(err);
 		index_meta_release(&m);
 	}
-	if (ret == 0 && !*bucket && !(*bucket = span_dup(span_of(META_BUCKET_DEFAULT))))
-		ret = err_nomem(err);
 	store_names_release(&all);
 	return ret;
 }
@@ -163,22 +161,24 @@ static int default_bucket(struct catalog *c, const char *dataset, char **bucket,
 static int choose_place(struct catalog *c, const struct dataset_append *a,
 			struct dataset_place *place, struct err *err)
 {
-	if (dataset_find(c, a->dataset, a->bucket, place, err) != 0)
+	char *home = NULL;
+	*place = (struct dataset_place){0};
+	if (!a->bucket && registered_bucket(c, a->dataset, &home, err) != 0)
 		return -1;
-	if (place->store)
-		return !a->bucket || strcmp(a->bucket, place->bucket) == 0
-			   ? 0
-			   : err_set(err, ERR_CONFLICT, "dataset '%s' is in bucket '%s'",
-				     a->dataset, place->bucket);
-	if (place->unreachable && !a->bucket)
-		return err_set(err, ERR_ENV,
-			       "dataset '%s' may be in bucket '%s', which cannot be reached",
-			       a->dataset, place->unreachable);
-	if (a->bucket ? !(place->bucket = span_dup(span_of(a->bucket)))
-		      : default_bucket(c, a->dataset, &place->bucket, err) != 0)
-		return a->bucket ? err_nomem(err) : -1;
-	place->store = buckets_get(c->buckets, place->bucket, err);
-	return place->store ? 0 : -1;
+	const char *want = a->bucket ? a->bucket : home;
+	int ret = dataset_find(c, a->dataset, want, place, err);
+	if (ret == 0 && place->store && a->bucket && strcmp(a->bucket, place->bucket) != 0)
+		ret = err_set(err, ERR_CONFLICT, "dataset '%s' is in bucket '%s'", a->dataset,
+			      place->bucket);
+	if (ret == 0 && !place->store && place->unreachable && !want)
+		ret = err_set(err, ERR_ENV,
+			      "dataset '%s' may be in bucket '%s', which cannot be reached",
+			      a->dataset, place->unreachable);
+	if (ret == 0 && !place->store &&
+	    !(place->store = buckets_get(c->buckets, want ? want : META_BUCKET_DEFAULT, err)))
+		ret = -1;
+	free(home);
+	return ret;
 }
 
 static int append_locked(struct catalog *c, const struct dataset_append *a,

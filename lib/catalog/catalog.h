@@ -45,6 +45,20 @@ struct store_lock *catalog_index_lock(struct catalog *c, const char *index, int 
 /* The store of the bucket that an index lives in: its IndexMeta's, else primary. */
 struct store *catalog_bucket_of(struct catalog *c, const char *index, struct err *err) MUST_CHECK;
 
+struct index_moved {
+	char *from; /* the bucket where it was; free() it */
+	uint64_t trials, evalsets, generations;
+	bool promotion;
+};
+
+/*
+ * Take an index to another bucket: everything but its dataset is copied, then its IndexMeta is
+ * changed.  Does nothing if it lives there.  ERR_NO: it is not registered; ERR_TEMP: it is being
+ * tuned; ERR_CONFLICT: the bucket has another index's eval set of the same name.
+ */
+int catalog_index_move(struct catalog *c, const char *index, const char *bucket, bool dry_run,
+		       struct index_moved *out, struct err *err) MUST_CHECK;
+
 /* ---- eval sets ---- */
 
 /* From the bucket of ${index} (may be NULL), else primary.  1: found; 0; -1. */
