@@ -68,6 +68,11 @@ check "and while the pointer moves as fast as it can" "
 		g=gen_\$i
 	done
 	>stop; wait; cat failed; test ! -s failed"
+check "a pointer that moved after it was read: the reader looks again" "
+	cp $active/current.json real.json; rm $active/current.json; mkfifo $active/current.json
+	head -n 1 v.jsonl | hnsw-search -k 1 docs >r & pid=\$!
+	{ mv real.json $active/current.json; echo '{\"generation\":\"gen_0\"}'; } >$active/current.json
+	wait \$pid && jq -e '.hits[0].id == \"d0\"' r"
 check "a search that was begun goes on over the swap" "
 	rm -r $active; serve t20 >o1; mkfifo q; hnsw-search -k 1 docs <q >r & pid=\$!
 	exec 3>q; head -n 1 v.jsonl >&3; i=0; while [ ! -s r ] && [ \$i -lt 500 ]; do sleep 0.01; i=\$((i + 1)); done
