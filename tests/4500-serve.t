@@ -14,8 +14,8 @@ serve() { # TRIAL_ID: promote and activate
 }
 
 # ---- back to the very bytes ----
-serve t20 >first
-serve t30 >second
+serve t20 >first 2>o2
+serve t30 >second 2>o2
 g1=$(jq -r .generation first)
 cp "$active/$g1/index.hnsw" kept
 head -n 20 v.jsonl | hnsw-search docs >hits30
@@ -46,7 +46,7 @@ status 3 "a pointer out of the store" "jq -c '.generation = \"../../x\"' p >$act
 
 # ---- readers across the swap ----
 rm -r "$active"
-serve t20 >o1
+serve t20 >o1 2>o2
 cat >reader <<'END'
 n=0
 while [ ! -e stop ]; do
