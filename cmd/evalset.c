@@ -18,6 +18,7 @@ static struct {
 	uint32_t k, threads;
 	uint64_t count, seed;
 	int metric, format;
+	bool if_stale;
 	struct embed_options embed;
 } o = {.seed = 42, .metric = -1, .embed = EMBED_OPTIONS_INIT};
 
@@ -39,6 +40,8 @@ static const struct cli_opt opts[] = {
      CLI_STR, &o.hold_out, 0, 0, NULL},
     {0, "refresh", "EVALSET", "compute the answers of an eval set again", CLI_STR, &o.refresh, 0, 0,
      NULL},
+    {0, "if-stale", NULL, "refresh: only if the answers are missing or belong to other vectors",
+     CLI_FLAG, &o.if_stale, 0, 0, NULL},
     {0, "info", "EVALSET", "print size and digests of an eval set as JSON", CLI_STR, &o.info, 0, 0,
      NULL},
     CLI_OPT_METRIC(&o.metric),
@@ -271,18 +274,22 @@ static int describe(struct evalset *e, const char *index, struct err *err)
 	return set_text(&e->index_name, o.index ? o.index : index ? index : "", err);
 }
 
-static int write_out(struct operands *operands, const struct evalset *e, bool save, struct err *err)
+static int save_set(struct operands *operands, const struct evalset *e, struct err *err)
+{
+	/* The first write of a store makes it. */
+	struct catalog c = {.warn = operands->warn};
+	if (catalog_open(&c, operands->store_url, false, err) != 0)
+		return -1;
+	const char *index = o.index ? o.index : e->index_name;
+	int ret = o.save ? catalog_evalset_put(&c, e, err)
+			 : catalog_evalset_replace(&c, e, index && index[0] ? index : NULL, err);
+	catalog_close(&c);
+	return ret;
+}
+
+static int write_out(const struct evalset *e, struct err *err)
 {
 	struct io_file f;
-	if (save) {
-		/* The first write of a store makes it. */
-		struct catalog c = {.warn = operands->warn};
-		if (catalog_open(&c, operands->store_url, false, err) != 0)
-			return -1;
-		int ret = catalog_evalset_put(&c, e, err);
-		catalog_close(&c);
-		return ret;
-	}
 	evalset_write(&cli_out.b, e);
 	if (!o.output || strcmp(o.output, "-") == 0)
 		return buf_ok(&cli_out.b, err);
@@ -337,8 +344,68 @@ static void check_options(void)
 		cli_usage(&cli, "--embedder and --url are for --texts and --refresh");
 	if (o.refresh && o.embed.url && !o.embed.embedder)
 		cli_usage(&cli, "--url is for texts: say which --embedder");
+	if (o.if_stale && !o.refresh)
+		cli_usage(&cli, "--if-stale goes with --refresh");
 	if (o.info && cli.n_operands)
 		cli_usage(&cli, "--info takes no operand");
+}
+
+/* ---- refreshing ---- */
+
+/* Read the eval set and settle over which vectors it is. */
+static int open_refreshed(struct operands *operands, struct evalset *e, bool *save,
+			  const char *const **vectors, size_t *n_vectors, struct err *err)
+{
+	if (operand_evalset(operands, o.refresh, o.index, e, err) != 0)
+		return -1;
+	*save |= !o.output && !operand_is_file(o.refresh);
+	if (o.k && o.k != e->k) {
+		e->k = o.k;
+		e->truth_built = false;
+	}
+	if (o.save && set_text(&e->name, o.save, err) != 0)
+		return -1;
+	if (*n_vectors == 0 && e->index_name && e->index_name[0]) {
+		*vectors = (const char *const *)&e->index_name;
+		*n_vectors = 1;
+	}
+	if (*n_vectors == 0)
+		cli_usage(&cli, "'%s' names no index: say which vectors", o.refresh);
+	return 0;
+}
+
+/*
+ * While the answers that an index is measured with are replaced, nobody may measure: hold its
+ * lock, unless the script that started this holds it.
+ */
+static int lock_index(struct operands *operands, const struct evalset *e, struct store_lock **lock,
+		      struct err *err)
+{
+	const char *index = o.index ? o.index : e->index_name, *held = getenv("HNSW_TUNING");
+	if (!index || !index[0])
+		return 0;
+	struct catalog *c = operands_catalog(operands, err);
+	if (!c)
+		return -1;
+	*lock = catalog_index_lock(c, index, 0, err);
+	if (*lock || (err->code == ERR_TEMP && held && strcmp(held, index) == 0))
+		return 0;
+	return -1;
+}
+
+/* 1: the answers are there and belong to these vectors; 0; -1. */
+static int is_fresh(const struct evalset *e, const struct make_truth *how, struct err *err)
+{
+	struct digest d;
+	char text[DIGEST_TEXT_MAX];
+	if (!e->truth_built || (e->has_metric && e->metric != how->metric))
+		return 0;
+	if (!e->vectors_digest[0])
+		return 1;
+	if (vec_set_digest(how->base, how->par, &d, err) != 0)
+		return -1;
+	digest_text(d, text);
+	return strcmp(text, e->vectors_digest) == 0;
 }
 
 int main(int argc, char **argv)
@@ -348,6 +415,7 @@ int main(int argc, char **argv)
 	struct index_meta meta = {0};
 	struct evalset e = {0};
 	struct par *par = NULL;
+	struct store_lock *lock = NULL;
 	struct cli_progress progress;
 	cli_parse(&cli, argc, argv, 0, SIZE_MAX);
 	check_options();
@@ -360,20 +428,9 @@ int main(int argc, char **argv)
 		ret = print_info(&operands, &e, &err);
 		goto out;
 	}
-	if (o.refresh) {
-		if (operand_evalset(&operands, o.refresh, o.index, &e, &err) != 0)
-			goto out;
-		save |= !o.output && !operand_is_file(o.refresh);
-		e.k = o.k ? o.k : e.k;
-		if (o.save && set_text(&e.name, o.save, &err) != 0)
-			goto out;
-		if (n_vectors == 0 && e.index_name && e.index_name[0]) {
-			vectors = (const char *const *)&e.index_name;
-			n_vectors = 1;
-		}
-		if (n_vectors == 0)
-			cli_usage(&cli, "'%s' names no index: say which vectors", o.refresh);
-	}
+	if (o.refresh && (open_refreshed(&operands, &e, &save, &vectors, &n_vectors, &err) != 0 ||
+			  (save && lock_index(&operands, &e, &lock, &err) != 0)))
+		goto out;
 	if (operand_vectors(&operands, vectors, n_vectors, (enum vec_format)o.format, &set, &meta,
 			    &err) != 0)
 		goto out;
@@ -391,12 +448,16 @@ int main(int argc, char **argv)
 	how.par = par = par_new(cli_threads(o.threads), &err);
 	if (!how.kernels || !par)
 		goto out;
-	cli_progress_start(&progress, &cli, "compared rows:");
-	ret = evalset_make_truth(&e, &how, &err);
-	cli_progress_end(&progress);
-	if (ret == 0)
-		ret = write_out(&operands, &e, save, &err);
-	if (ret == 0)
+	int fresh = o.if_stale ? is_fresh(&e, &how, &err) : 0;
+	ret = fresh < 0 ? -1 : 0;
+	if (fresh == 0) {
+		cli_progress_start(&progress, &cli, "compared rows:");
+		ret = evalset_make_truth(&e, &how, &err);
+		cli_progress_end(&progress);
+	}
+	if (ret == 0 && (!save || o.save || !fresh))
+		ret = save ? save_set(&operands, &e, &err) : write_out(&e, &err);
+	if (ret == 0 && !fresh)
 		cli_note(&cli, "%llu queries, k=%u, metric %s, over %llu vectors",
 			 (unsigned long long)e.n, e.k, vec_metric_name(e.metric),
 			 (unsigned long long)set.rows);
@@ -411,6 +472,7 @@ out:
 	vec_set_release(&set);
 	index_meta_release(&meta);
 	par_free(par);
+	store_unlock(lock);
 	operands_release(&operands);
 	return cli_finish(&cli, ret == 0 ? 0 : cli_error(&cli, &err));
 }

@@ -210,6 +210,8 @@ int main(int argc, char **argv)
 	struct run r = {0};
 	cli_parse(&cli, argc, argv, 2, 2);
 	const char *index = cli.operand[0];
+	if (o.index && catalog_check_name("index", o.index, &err) != 0)
+		cli_usage(&cli, "%s", err.msg);
 	r.operands = (struct operands){.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
 	r.kernels = dist_choose(getenv("HNSW_KERNEL"), &err);
 	r.par = par_new(o.threads ? (int)o.threads : 1, &err);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* index-add - register an index, or change what is registered */
+#include <string.h>
+
 #include "base/clock.h"
 #include "catalog/operand.h"
 #include "cli/cli.h"
@@ -80,14 +82,15 @@ static int defaults(struct index_meta *m, const char *name, struct err *err)
 /* What the dataset itself tells, if it is there. */
 static int measure_dataset(struct catalog *c, struct index_meta *m, struct err *err)
 {
-	struct store_names paths;
-	struct vec_set set = VEC_SET_INIT;
-	if (catalog_dataset_files(c, m->source, &paths, err) != 0)
+	struct vec_set set;
+	int ret = catalog_dataset_open(c, m->source, m->bucket, &set, err);
+	if (ret < 0 && err->code != ERR_ENV)
 		return -1;
-	int ret = paths.count ? vec_set_open(&set, (const char *const *)paths.name, paths.count,
-					     VEC_HVEC, err)
-			      : 0;
-	if (ret == 0 && set.rows) {
+	/* It may lie where nothing can be reached just now. */
+	if (ret < 0)
+		cli_note(&cli, "its vectors were not counted: %s", err->msg);
+	ret = 0;
+	if (set.rows) {
 		if (o.dimensions && o.dimensions != set.dim)
 			ret = err_set(err, ERR_DATA, "dataset '%s' has dimension %u, not %llu",
 				      m->source, set.dim, (unsigned long long)o.dimensions);
@@ -97,7 +100,6 @@ static int measure_dataset(struct catalog *c, struct index_meta *m, struct err *
 		m->dimensions = o.dimensions;
 	}
 	vec_set_release(&set);
-	store_names_release(&paths);
 	return ret;
 }
 
@@ -106,6 +108,10 @@ static int add(struct catalog *c, const char *name, struct err *err)
 	struct index_meta m;
 	int known = catalog_index_get(c, name, &m, err);
 	int ret = known < 0 ? -1 : known ? 0 : defaults(&m, name, err);
+	if (known > 0 && o.bucket && m.bucket && strcmp(m.bucket, o.bucket) != 0)
+		cli_note(&cli,
+			 "what '%s' has in bucket '%s' stays there; index-move takes it along",
+			 name, m.bucket[0] ? m.bucket : META_BUCKET_DEFAULT);
 	if (ret == 0)
 		ret = set_source(&m, err) || set_if(&m.bucket, o.bucket, err) ||
 			      set_if(&m.eval_set, o.eval_set, err) ||

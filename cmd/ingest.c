@@ -11,17 +11,19 @@
 static struct {
 	const char *batch_id, *bucket, *ids, *store;
 	int format;
-	bool dry_run;
+	bool replace, dry_run;
 	struct embed_options embed;
 } o = {.embed = EMBED_OPTIONS_INIT};
 
 static const struct cli_opt opts[] = {
     {0, "batch-id", "ID", "a name for the batch, so that ingesting it again does nothing", CLI_STR,
      &o.batch_id, 0, 0, NULL},
-    {0, "bucket", "NAME", "bucket of a new dataset (default primary)", CLI_STR, &o.bucket, 0, 0,
-     NULL},
+    {0, "bucket", "NAME", "bucket of a new dataset (default: its index's, else primary)", CLI_STR,
+     &o.bucket, 0, 0, NULL},
     {0, "ids", "FILE", "take the ids of the rows from the lines of FILE", CLI_STR, &o.ids, 0, 0,
      NULL},
+    {0, "replace", NULL, "rows may be newer versions of rows that are there", CLI_FLAG, &o.replace,
+     0, 0, NULL},
     CLI_OPT_FORMAT(&o.format),
     CLI_OPTS_EMBED(o.embed),
     CLI_OPT_DRY_RUN(&o.dry_run),
@@ -44,6 +46,7 @@ static void print_result(const char *dataset, const struct dataset_appended *a)
 	json_kv_cstr(&j, "dataset", dataset);
 	json_kv_cstr(&j, "batch", a->batch);
 	json_kv_u64(&j, "rows", a->rows);
+	json_kv_u64(&j, "replaced", a->replaced);
 	json_kv_u64(&j, "total", a->total);
 	json_key(&j, "repeated");
 	json_bool(&j, a->repeated);
@@ -117,6 +120,7 @@ int main(int argc, char **argv)
 				   .bucket = o.bucket,
 				   .batch_id = o.batch_id,
 				   .rows = &rows,
+				   .replace = o.replace,
 				   .dry_run = o.dry_run};
 	int ret = catalog_check_name("dataset", a.dataset, &err);
 	if (ret == 0 && o.bucket)

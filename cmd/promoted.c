@@ -67,16 +67,21 @@ static int show_default(struct err *err)
 	return 0;
 }
 
-static int list(struct catalog *c, struct err *err)
+/* Every index on its own: one that cannot be read does not hide the others. */
+static int list(struct catalog *c, int *status, struct err *err)
 {
 	struct store_names indexes;
 	int ret = catalog_promotion_list(c, &indexes, err);
 	for (size_t i = 0; ret == 0 && i < indexes.count; i++) {
 		struct promotion p;
-		ret = catalog_promotion_get(c, indexes.name[i], &p, NULL, err) < 0 ? -1 : 0;
-		if (ret == 0)
+		struct err why = {0};
+		int there = catalog_promotion_get(c, indexes.name[i], &p, NULL, &why);
+		if (there < 0)
+			*status = cli_error(&cli, &why);
+		else if (there)
 			print_file(&p);
 		promotion_release(&p);
+		ret = io_sink_spill(&cli_out, err);
 	}
 	store_names_release(&indexes);
 	return ret;
@@ -86,6 +91,7 @@ int main(int argc, char **argv)
 {
 	struct err err = {0};
 	struct catalog c = {0};
+	int status = 0;
 	cli_parse(&cli, argc, argv, 0, 1);
 	if (o.list && (o.or_config || o.full))
 		cli_usage(&cli, "--list goes with neither --or nor --full");
@@ -96,9 +102,9 @@ int main(int argc, char **argv)
 	if (ret == 0)
 		ret = catalog_open(&c, cli_store(o.store), !o.or_config, &err);
 	if (ret == 0)
-		ret = o.list ? list(&c, &err) : show(&c, cli.operand[0], &err);
+		ret = o.list ? list(&c, &status, &err) : show(&c, cli.operand[0], &err);
 	if (ret == 1 && o.or_config && !o.full)
 		ret = show_default(&err);
 	catalog_close(&c);
-	return cli_finish(&cli, ret < 0 ? cli_error(&cli, &err) : ret);
+	return cli_finish(&cli, ret < 0 ? cli_error(&cli, &err) : ret ? ret : status);
 }

@@ -119,11 +119,13 @@ make_tmp() {
 
 # The bucket that an index lives in.
 bucket_of() {
-	if meta=$("${P}index-list" -S "$store" "$1" 2>/dev/null); then
-		printf '%s\n' "$meta" | jq -r 'if (.bucket // "") == "" then "primary" else .bucket end'
-	else
-		echo primary
-	fi
+	meta=$("${P}index-list" -S "$store" -- "$1" 2>/dev/null) && found=0 || found=$?
+	case $found in
+	0) printf '%s\n' "$meta" | jq -r 'if (.bucket // "") == "" then "primary" else .bucket end' ;;
+	# A name that is none, or a record that cannot be read: say so.
+	2 | 3) "${P}index-list" -S "$store" -- "$1" ;;
+	*) echo primary ;;
+	esac
 }
 
 # One lock for whatever builds and measures an index: run this script again under it, with
@@ -141,6 +143,53 @@ under_lock() {
 	HNSW_TUNING=$lock_name
 	export HNSW_TUNING
 	exec "${P}hnsw-store" -S "$store" lock --wait "$lock_wait" "$lock_key" -- "$0" "$@"
+}
+
+# Whether an operand is a file, as the programs see it.
+is_file() {
+	case $1 in
+	*/* | -) return 0 ;;
+	esac
+	[ -e "$1" ] && [ ! -d "$1" ]
+}
+
+# refresh NAME EVALSET VECTORS [OPTION...]: see to it that the answers of an eval set belong
+# to the vectors of today.  The set that is to be used then is in $evalset: one in the store is
+# replaced there, of a file a copy is made.
+refresh() {
+	refresh_name=$1
+	evalset=$2
+	refresh_vectors=$3
+	shift 3
+	if is_file "$evalset"; then
+		"${P}evalset" -q -S "$store" --index "$refresh_name" --if-stale "$@" --refresh "$evalset" \
+			-o "$tmp/evalset.json" -- "$refresh_vectors" || return
+		evalset=$tmp/evalset.json
+	else
+		"${P}evalset" -q -S "$store" --index "$refresh_name" --if-stale "$@" --refresh "$evalset" \
+			-- "$refresh_vectors"
+	fi
+}
+
+# same_vectors BUILD INFO: whether a build record is of the vectors that the answers of an eval
+# set belong to, as evalset --info tells.
+same_vectors() {
+	case $2 in
+	*'"vectors_digest":""'*) return 0 ;;
+	esac
+	digest=${2##*'"vectors_digest":"'}
+	grep -qF "\"vectors_digest\":\"${digest%%\"*}\"" "$1"
+}
+
+# Vectors came while this worked: run the script again under the lock, with the words given.
+run_again() {
+	runs=$((${HNSW_TUNING_RUNS:-1} + 1))
+	[ "$runs" -le 10 ] || die 5 "the vectors of '$name' keep changing"
+	note "the vectors of '$name' have changed: starting again"
+	rm -rf "$tmp"
+	HNSW_TUNING_RUNS=$runs
+	export HNSW_TUNING_RUNS
+	exec "$0" "$@"
 }
 
 # config_text JSON: as people read it

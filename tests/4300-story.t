@@ -13,33 +13,42 @@ awk 'BEGIN {
 }' >texts.jsonl
 check "54 texts become a dataset" "embed --embedder hash:64 texts.jsonl | ingest threat_intel | jq -e '.rows == 54'"
 check "the same batch twice is one" "embed --embedder hash:64 texts.jsonl | ingest --batch-id b1 twice >o2; embed --embedder hash:64 texts.jsonl | ingest --batch-id b1 twice | jq -e '.repeated and .total == 54'"
-check "ten queries with exact answers" "head -n 10 texts.jsonl | evalset -q --texts - --save smoke threat_intel"
-check "the index is registered" "index-add --eval-set smoke threat_intel_v1 --source threat_intel | jq -e '.dimensions == 64 and .chunk_count == 54'"
-check "autotune runs five Trials and promotes" autotune threat_intel_v1
-winner=$(jq -r .winner.id out)
-check "the winner is the best by the rule" "test \$(trial-best --by winner threat_intel_v1 | jq -r .id) = $winner"
-check "promote another by hand: history depth 1" "id=\$(trial-list threat_intel_v1 | jq -r --arg w $winner 'select(.id != \$w) | .id' | head -n 1); promote --by j threat_intel_v1 \$id | jq -e '(.history | length) == 1'"
-check "rollback: the winner again" "rollback threat_intel_v1 | jq -e '.current.trial_id == \"$winner\" and .current.promoted_by == \"autotune\"'"
-check "second rollback: cleared" "rollback threat_intel_v1 | jq -e '.current == null'"
-status 1 "nothing is promoted" promoted threat_intel_v1
-check "promoted once more" promote threat_intel_v1 "$winner"
-check "it persists" "promoted --full threat_intel_v1 | jq -e '.current.trial_id == \"$winner\"'"
-check "activation builds it" activate threat_intel_v1
-says "building HNSW $(promoted threat_intel_v1 | jq -r '"ef_construction=\(.ef_construction) ef_search=\(.ef_search) seed=\(.seed) m=\(.m)"')" "and says what it builds"
+check "the index is registered" "index-add --source threat_intel --eval-set threat_intel_smoke threat_intel_v1 | jq -e '.dimensions == 64 and .chunk_count == 54'"
+check "ten queries with exact answers" "head -n 10 texts.jsonl | evalset -q --texts - --save threat_intel_smoke threat_intel_v1 && evalset --info threat_intel_smoke | jq -e '.queries == 10 and .ground_truth_built and .index_name == \"threat_intel_v1\"'"
+check "autotune runs five Trials and promotes" "autotune threat_intel_v1 threat_intel_smoke | jq -e '.trials == 5 and .promoted'"
+check "they are in the journal, that of the winner promoted" "trial-list threat_intel_v1 | test \$(wc -l) -eq 5 && trial-best --by winner threat_intel_v1 | jq -r .id >winner && promoted --full threat_intel_v1 | jq -e --rawfile w winner '.current | .trial_id + \"\\n\" == \$w and .promoted_by == \"autotune\" and (.note | test(\"^autotune winner: recall=[01].[0-9]{3} p50=[0-9]+us\$\"))'"
+winner=$(cat winner)
+trial-list threat_intel_v1 | jq -r 'select(.config.ef_construction == 80 and .config.ef_search == 30) | .id' >byhand
+check "promote ef_construction 80 by hand: history depth 1" "promote --by j --note 'to be sure' threat_intel_v1 \$(cat byhand) | jq -e '(.history | length) == 1 and .current.config == {ef_construction: 80, ef_search: 30, seed: 42, m: 16}'"
+check "rollback: autotune's winner again" "rollback threat_intel_v1 | jq -e '.current.trial_id == \"$winner\" and .current.promoted_by == \"autotune\" and .history == []'"
+check "second rollback: nothing is promoted" "rollback threat_intel_v1 | jq -e '.current == null'"
+status 1 "so promoted prints the default only if it is asked for" promoted threat_intel_v1
+status 1 "and there is nothing to take back" rollback threat_intel_v1
+check "autotune does not bring back what was rolled back" "autotune threat_intel_v1 >tuned; jq -e --rawfile w winner '(.promoted | not) or .winner.id + \"\\n\" != \$w' tuned"
+check "promote it once more" "promote --by j threat_intel_v1 \$(cat byhand)"
+check "restart: another place, another day, only the files" "promoted --full threat_intel_v1 >p1; cp -R store elsewhere && (cd / && env -i PATH=\"\$PATH\" promoted -S \$OLDPWD/elsewhere --full threat_intel_v1) | cmp - p1"
+check "activation" activate threat_intel_v1
+says "building HNSW ef_construction=80 ef_search=30 seed=42 m=16" "builds with what was promoted, and says so"
 check "it answers" "echo '{\"id\":\"q\",\"text\":\"hospital records encrypted by phishing\"}' | embed --embedder hash:64 | hnsw-search -k 3 threat_intel_v1 | jq -e '(.hits | length) == 3'"
 check "everything is plain JSON for jq" "find store -name '*.json' -o -name '*.jsonl' | while read -r f; do jq -e . \$f >/dev/null || exit 1; done"
 
 # The parts compose without any of the scripts.
 check "propose | build | bench | append | promote" "
-	propose threat_intel_v1 | hnsw-build --config - threat_intel_v1 -o t.hnsw | hnsw-bench --seconds 0 --index threat_intel_v1 - smoke |
+	propose threat_intel_v1 | hnsw-build --config - threat_intel_v1 -o t.hnsw | hnsw-bench --seconds 0 --index threat_intel_v1 - threat_intel_smoke |
 	trial-append | promote --if-better threat_intel_v1; test \$? -le 1 && trial-list threat_intel_v1 | test \$(wc -l) -eq 6"
 check "and without a store" "cd \$(mktemp -d -p .) && embed --embedder hash:32 ../texts.jsonl >v.jsonl && hnsw-build v.jsonl -o i.hnsw && head -n 1 v.jsonl | hnsw-search i.hnsw && test ! -e store"
 
+check "the journal merged, the Trials as they were" "trial-list threat_intel_v1 >l; trial-compact threat_intel_v1 && trial-list threat_intel_v1 | cmp - l"
+check "the frontier, and a rule of one's own" "trial-best --by frontier threat_intel_v1 | jq -es 'length >= 1' && trial-best --jq '.metrics.recall_at_k - .metrics.memory_bytes / 1e9' threat_intel_v1 | jq -e .id"
+check "what is served, verified" "hnsw-info --check threat_intel_v1 | jq -e '.check == \"ok\" and .vectors == 54 and .ef_construction == 80'"
+check "the bucket it is all in" "bucket-list | jq -e '.bucket == \"primary\" and .indexes == [\"threat_intel_v1\"]'"
+check "the vectors in another format" "embed --embedder hash:64 texts.jsonl | hnsw-convert -o v.npy - && hnsw-info --vectors v.npy threat_intel 2>o2 | jq -e .vectors; hnsw-info --vectors v.npy >a; hnsw-info --vectors threat_intel | cmp - a"
+
 # ---- what is registered ----
 check "index-list" "index-list | jq -se 'map(.index_name) == [\"threat_intel_v1\"]'"
-check "index-list by name" "index-list threat_intel_v1 | jq -e '.source == \"threat_intel\" and .bucket == \"primary\" and .eval_set == \"smoke\" and .metric == \"cosine\"'"
+check "index-list by name" "index-list threat_intel_v1 | jq -e '.source == \"threat_intel\" and .bucket == \"primary\" and .eval_set == \"threat_intel_smoke\" and .metric == \"cosine\"'"
 status 1 "one that is not" index-list nobody
-check "what is not said stays" "index-add --model-name m threat_intel_v1 | jq -e '.model_name == \"m\" and .eval_set == \"smoke\" and .source == \"threat_intel\"'"
+check "what is not said stays" "index-add --model-name m threat_intel_v1 | jq -e '.model_name == \"m\" and .eval_set == \"threat_intel_smoke\" and .source == \"threat_intel\"'"
 check "unknown keys stay too" "jq -c '.mine = [1.50]' store/primary/vectors/meta/threat_intel_v1.json >m; cp m store/primary/vectors/meta/threat_intel_v1.json; index-add --model-version 2 threat_intel_v1 | jq -e '.mine == [1.5] and .model_version == \"2\"'"
 status 3 "dimensions that are not those of the dataset" index-add --dimensions 7 threat_intel_v1
 status 3 "rows without ids" "echo '[1,2]' | ingest x"

@@ -41,6 +41,8 @@ status 6 "a compaction on a full disk" trial-compact -S small/store full
 check "lost nothing" "trial-list -S small/store full | cmp - few"
 rm small/fill
 
+vectors 3 4 1 a | ingest -S small/store two >o1
+vectors 3 4 2 b | ingest -S small/store two >o1
 mount -o remount,ro small
 status 6 "a read-only store: append" "trial q 80 30 0.9 500 full | trial-append -S small/store"
 says "Read-only file system" "is told of"
@@ -48,5 +50,6 @@ status 6 "promote" promote -S small/store full t2
 status 6 "ingest" "vectors 3 4 1 | ingest -S small/store d"
 status 6 "build" hnsw-build v.jsonl -o small/x.hnsw
 check "reading works" "trial-list -S small/store full | cmp - few && promoted -S small/store full && trial-best -S small/store full"
+check "a dataset of two batches, though no cache of it can be written" "hnsw-info -S small/store --vectors two | jq -e '.vectors == 6'"
 check "an idempotent append needs no writing" "trial-append -S small/store full <few | cmp - few"
 finish

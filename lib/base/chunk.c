@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/chunk.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/digest.h"
 #include "base/num.h"
@@ -132,4 +134,22 @@ int chunk_verify(const struct chunk_set *c, const char *name, struct err *err)
 				       "'%s' is damaged: checksum of chunk '%.4s' differs", name,
 				       (const char *)&c->chunk[i].name);
 	return 0;
+}
+
+int chunk_seal(const char *path, uint64_t *out, struct err *err)
+{
+	unsigned char head[HEADER_BYTES];
+	uint32_t count = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "cannot open '%s'", path);
+	bool whole = pread(fd, head, sizeof head, 0) == (ssize_t)sizeof head &&
+		     memcmp(head, chunk_magic, sizeof chunk_magic) == 0;
+	if (whole) {
+		memcpy(&count, head + 24, 4);
+		whole = count <= CHUNK_MAX &&
+			pread(fd, out, sizeof *out, (off_t)table_bytes(count) - 8) == sizeof *out;
+	}
+	close(fd);
+	return whole ? 0 : err_set(err, ERR_DATA, "'%s' is not a file of hnsw-tools", path);
 }

@@ -56,6 +56,9 @@ int chunk_write(struct chunk_set *c, uint32_t kind, int fd, const char *name,
 int chunk_read(struct chunk_set *c, const struct io_map *map, uint32_t kind, uint32_t max_version,
 	       const char *name, struct err *err) MUST_CHECK;
 
+/* The checksum of a file's table of contents, which stands for all of its content. */
+int chunk_seal(const char *path, uint64_t *out, struct err *err) MUST_CHECK;
+
 /* Size of the whole file that chunk_write() makes. */
 uint64_t chunk_file_size(const struct chunk_set *c);
 

@@ -134,6 +134,18 @@ struct store *catalog_bucket_of(struct catalog *c, const char *index, struct err
 	return s;
 }
 
+struct store_lock *catalog_index_lock(struct catalog *c, const char *index, int wait_ms,
+				      struct err *err)
+{
+	struct buf key = BUF_INIT;
+	struct store *s = catalog_bucket_of(c, index, err);
+	struct store_lock *l = NULL;
+	if (s && make_key(&key, "_hnsw_tuning/", index, "", err) == 0)
+		l = store_lock(s, key.data, wait_ms, err);
+	buf_release(&key);
+	return l;
+}
+
 /* ---- eval sets ---- */
 
 #define EVALS "_hnsw_evals/"
@@ -157,12 +169,9 @@ int catalog_evalset_get(struct catalog *c, const char *name, const char *index, 
 	return ret;
 }
 
-int catalog_evalset_put(struct catalog *c, const struct evalset *e, struct err *err)
+static int put_evalset(struct store *s, const struct evalset *e, struct err *err)
 {
 	struct buf text = BUF_INIT, key = BUF_INIT;
-	bool owned = e->index_name && e->index_name[0];
-	struct store *s = owned ? catalog_bucket_of(c, e->index_name, err)
-				: buckets_get(c->buckets, META_BUCKET_DEFAULT, err);
 	int ret = -1;
 	evalset_write(&text, e);
 	if (s && buf_ok(&text, err) == 0 && make_key(&key, EVALS, e->name, ".json", err) == 0)
@@ -172,45 +181,75 @@ int catalog_evalset_put(struct catalog *c, const struct evalset *e, struct err *
 	return ret;
 }
 
+int catalog_evalset_put(struct catalog *c, const struct evalset *e, struct err *err)
+{
+	bool owned = e->index_name && e->index_name[0];
+	struct store *s = owned ? catalog_bucket_of(c, e->index_name, err)
+				: buckets_get(c->buckets, META_BUCKET_DEFAULT, err);
+	return put_evalset(s, e, err);
+}
+
+int catalog_evalset_replace(struct catalog *c, const struct evalset *e, const char *index,
+			    struct err *err)
+{
+	struct buf text = BUF_INIT;
+	struct store *s = index ? catalog_bucket_of(c, index, err)
+				: buckets_get(c->buckets, META_BUCKET_DEFAULT, err);
+	int there = s ? get_blob(s, EVALS, e->name, ".json", &text, NULL, err) : -1;
+	if (there == 0)
+		s = buckets_get(c->buckets, META_BUCKET_DEFAULT, err);
+	buf_release(&text);
+	return there < 0 ? -1 : put_evalset(s, e, err);
+}
+
 /* ---- the served index ---- */
 
-int catalog_active_path(struct catalog *c, const char *index, struct buf *path, struct err *err)
+#define ACTIVE "_hnsw_active/"
+
+int catalog_active_get(struct catalog *c, const char *index, char **generation, struct err *err)
 {
-	struct buf text = BUF_INIT, key = BUF_INIT;
+	struct buf text = BUF_INIT;
 	struct store *s = catalog_bucket_of(c, index, err);
 	struct scan sc;
 	struct span name;
-	char *generation = NULL;
-	int ret = s ? get_blob(s, "_hnsw_active/", index, "/current.json", &text, NULL, err) : -1;
-	if (ret <= 0)
-		goto out;
-	scan_init(&sc, buf_span(&text));
-	if (scan_object(&sc))
-		while (scan_member(&sc, &name)) {
-			if (span_is(name, "generation"))
-				scan_copy(&sc, &generation);
-			else
-				scan_skip(&sc, NULL);
-		}
-	if (!scan_end(&sc) || !generation ||
-	    catalog_check_name("generation", generation, err) != 0) {
-		ret = err_set(err, ERR_DATA,
-			      "the pointer to the served generation of '%s' is malformed", index);
-		goto out;
+	*generation = NULL;
+	int ret = s ? get_blob(s, ACTIVE, index, "/current.json", &text, NULL, err) : -1;
+	if (ret > 0) {
+		scan_init(&sc, buf_span(&text));
+		if (scan_object(&sc))
+			while (scan_member(&sc, &name)) {
+				if (span_is(name, "generation"))
+					scan_copy(&sc, generation);
+				else
+					scan_skip(&sc, NULL);
+			}
+		if (!scan_end(&sc) || !*generation ||
+		    catalog_check_name("generation", *generation, err) != 0)
+			ret = err_set(err, ERR_DATA,
+				      "the pointer to the served generation of '%s' is malformed",
+				      index);
 	}
-	ret = make_key(&key, "_hnsw_active/", index, "/", err);
+	if (ret <= 0) {
+		free(*generation);
+		*generation = NULL;
+	}
+	buf_release(&text);
+	return ret;
+}
+
+int catalog_active_path(struct catalog *c, const char *index, const char *generation,
+			struct buf *path, struct err *err)
+{
+	struct buf key = BUF_INIT;
+	struct store *s = catalog_bucket_of(c, index, err);
+	int ret = s ? make_key(&key, ACTIVE, index, "/", err) : -1;
 	buf_adds(&key, generation);
 	buf_adds(&key, "/index.hnsw");
-	if (ret == 0 && buf_ok(&key, err) == 0)
-		ret = store_path(s, key.data, path, err);
-	else
-		ret = -1;
 	if (ret == 0)
+		ret = buf_ok(&key, err);
+	if (ret == 0 && (ret = store_path(s, key.data, path, err)) == 0)
 		ret = err_set(err, ERR_DATA, "generation '%s' of index '%s' is gone", generation,
 			      index);
-out:
-	free(generation);
-	buf_release(&text);
 	buf_release(&key);
-	return ret;
+	return ret < 0 ? -1 : 0;
 }

@@ -38,31 +38,58 @@ int catalog_index_put(struct catalog *c, const struct index_meta *m, struct err 
 /* Names of the registered indexes, in byte order. */
 int catalog_index_list(struct catalog *c, struct store_names *out, struct err *err) MUST_CHECK;
 
+/* The lock that whoever tunes or serves an index holds; see store_lock(). */
+struct store_lock *catalog_index_lock(struct catalog *c, const char *index, int wait_ms,
+				      struct err *err) MUST_CHECK;
+
 /* The store of the bucket that an index lives in: its IndexMeta's, else primary. */
 struct store *catalog_bucket_of(struct catalog *c, const char *index, struct err *err) MUST_CHECK;
+
+struct index_moved {
+	char *from; /* the bucket where it was; free() it */
+	uint64_t trials, evalsets, generations;
+	bool promotion;
+};
+
+/*
+ * Take an index to another bucket: everything but its dataset is copied, then its IndexMeta is
+ * changed.  Does nothing if it lives there.  ERR_NO: it is not registered; ERR_TEMP: it is being
+ * tuned; ERR_CONFLICT: the bucket has another index's eval set of the same name.
+ */
+int catalog_index_move(struct catalog *c, const char *index, const char *bucket, bool dry_run,
+		       struct index_moved *out, struct err *err) MUST_CHECK;
 
 /* ---- eval sets ---- */
 
 /* From the bucket of ${index} (may be NULL), else primary.  1: found; 0; -1. */
 int catalog_evalset_get(struct catalog *c, const char *name, const char *index, struct evalset *e,
 			struct err *err) MUST_CHECK;
+
+/* Into the bucket of the index that it is for, else primary. */
 int catalog_evalset_put(struct catalog *c, const struct evalset *e, struct err *err) MUST_CHECK;
+
+/* In place of the one that catalog_evalset_get() of the same ${index} finds. */
+int catalog_evalset_replace(struct catalog *c, const struct evalset *e, const char *index,
+			    struct err *err) MUST_CHECK;
 
 /* ---- datasets ---- */
 
 /*
- * Local files of a dataset's batches, oldest first; none: an empty list, there is no such
- * dataset.
+ * All rows of a dataset, each in its newest version; it is looked for in ${bucket} (may be
+ * NULL) first.  Many batches are kept as one file in a cache, so that they are read once.
+ * 1; 0: there is no such dataset; -1.
  */
-int catalog_dataset_files(struct catalog *c, const char *dataset, struct store_names *paths,
-			  struct err *err) MUST_CHECK;
+int catalog_dataset_open(struct catalog *c, const char *dataset, const char *bucket,
+			 struct vec_set *out, struct err *err) MUST_CHECK;
 
 struct dataset_append {
 	const char *dataset;
-	const char *bucket; /* for the first batch; NULL: where the dataset is, or primary */
+	const char *bucket; /* for the first batch; NULL: where the dataset is, else where an
+			       index of it is, else primary */
 	const char
 	    *batch_id; /* names the batch, so that appending it again does nothing; or NULL */
 	const struct vec_set *rows;
+	bool replace; /* rows may be newer versions of rows that are there */
 	bool dry_run;
 };
 
@@ -70,20 +97,26 @@ struct dataset_appended {
 	char batch[CATALOG_NAME_MAX + 64]; /* name of the batch */
 	bool repeated;			   /* it was there already */
 	uint64_t rows, total;		   /* in the batch, in the dataset now */
+	uint64_t replaced;		   /* of these rows, newer versions of others */
 };
 
 /*
  * Append one write-once batch, durable on return.  ERR_DATA: rows without ids, an id that
- * the dataset has, another dimension.  ERR_CONFLICT: it lies in another bucket.
+ * the dataset has, another dimension.  ERR_CONFLICT: it lies in another bucket, or has a batch
+ * of that id with other rows.
  */
 int catalog_dataset_append(struct catalog *c, const struct dataset_append *a,
 			   struct dataset_appended *out, struct err *err) MUST_CHECK;
 
 /* ---- the served index ---- */
 
-/* Path of the served generation's index file.  1; 0: nothing was activated; -1. */
-int catalog_active_path(struct catalog *c, const char *index, struct buf *path,
-			struct err *err) MUST_CHECK;
+/* Which generation is served; free() its name.  1; 0: nothing was activated; -1. */
+int catalog_active_get(struct catalog *c, const char *index, char **generation,
+		       struct err *err) MUST_CHECK;
+
+/* Path of a generation's index file.  ERR_DATA if it is gone. */
+int catalog_active_path(struct catalog *c, const char *index, const char *generation,
+			struct buf *path, struct err *err) MUST_CHECK;
 
 /* ---- promotions ---- */
 

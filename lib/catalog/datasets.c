@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-#include "catalog/catalog.h"
+#include "catalog/datasets_internal.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "record/idset.h"
+#include "base/chunk.h"
+#include "base/mem.h"
 
-/*
- * A dataset is a directory of batches, <bucket>/vectors/<dataset>/batch_<20-digit UTC
- * microseconds>[.<batch id>].hvec, never changed once they are there.
- */
 #define VECTORS "vectors/"
-#define LOCK_WAIT_MS 60000
 
-static int dataset_prefix(struct buf *out, const char *dataset, struct err *err)
+int dataset_prefix(struct buf *out, const char *dataset, struct err *err)
 {
 	buf_adds(out, VECTORS);
 	buf_adds(out, dataset);
@@ -52,235 +45,245 @@ static int list_batches(struct store *s, const char *dataset, struct store_names
 	return 0;
 }
 
-/*
- * The bucket that has batches of the dataset and their names; primary is looked at first.
- * ${where} is NULL and the list empty if none has.
- */
-static int find_dataset(struct catalog *c, const char *dataset, struct store **where, char **bucket,
-			struct store_names *batches, struct err *err)
+/* ---- finding ---- */
+
+void dataset_place_release(struct dataset_place *p)
+{
+	store_names_release(&p->batches);
+	free(p->bucket);
+	free(p->unreachable);
+	*p = (struct dataset_place){0};
+}
+
+static int keep_name(char **to, const char *name, struct err *err)
+{
+	*to = span_dup(span_of(name));
+	return *to ? 0 : err_nomem(err);
+}
+
+/* 1: it is in this bucket; 0: it is not, or the bucket cannot be reached; -1. */
+static int look_into(struct catalog *c, const char *dataset, const char *bucket,
+		     struct dataset_place *place, struct err *err)
+{
+	struct err why = {0};
+	struct store *s = buckets_get(c->buckets, bucket, &why);
+	if (!s || list_batches(s, dataset, &place->batches, &why) != 0) {
+		warn(&c->warn, "leaving out bucket '%s': %s", bucket, why.msg);
+		return place->unreachable ? 0 : keep_name(&place->unreachable, bucket, err);
+	}
+	if (place->batches.count == 0) {
+		store_names_release(&place->batches);
+		return 0;
+	}
+	place->store = s;
+	return keep_name(&place->bucket, bucket, err) == 0 ? 1 : -1;
+}
+
+int dataset_find(struct catalog *c, const char *dataset, const char *first,
+		 struct dataset_place *place, struct err *err)
 {
 	struct store_names all;
-	*where = NULL;
-	*bucket = NULL;
-	*batches = (struct store_names){0};
-	if (buckets_list(c->buckets, &all, err) != 0)
-		return -1;
-	int ret = 0;
-	for (size_t pass = 0; pass < 2 && !*where && ret == 0; pass++)
-		for (size_t i = 0; i < all.count && !*where && ret == 0; i++) {
-			bool primary = strcmp(all.name[i], META_BUCKET_DEFAULT) == 0;
-			if (primary != (pass == 0))
-				continue;
-			struct store *s = buckets_get(c->buckets, all.name[i], err);
-			if (!s || list_batches(s, dataset, batches, err) != 0) {
-				warn(&c->warn, "leaving out bucket '%s': %s", all.name[i],
-				     err->msg);
-			} else if (batches->count) {
-				*where = s;
-				*bucket = span_dup(span_of(all.name[i]));
-				if (!*bucket)
-					ret = err_nomem(err);
-			} else {
-				store_names_release(batches);
-			}
-		}
-	store_names_release(&all);
+	*place = (struct dataset_place){0};
+	if (!first || !first[0])
+		first = META_BUCKET_DEFAULT;
+	int found = look_into(c, dataset, first, place, err);
+	bool primary = strcmp(first, META_BUCKET_DEFAULT) == 0;
+	if (found == 0 && !primary)
+		found = look_into(c, dataset, META_BUCKET_DEFAULT, place, err);
+	if (found == 0) {
+		found = buckets_list(c->buckets, &all, err);
+		for (size_t i = 0; found == 0 && i < all.count; i++)
+			if (strcmp(all.name[i], first) != 0 &&
+			    strcmp(all.name[i], META_BUCKET_DEFAULT) != 0)
+				found = look_into(c, dataset, all.name[i], place, err);
+		if (found >= 0)
+			store_names_release(&all);
+	}
+	if (found < 0)
+		dataset_place_release(place);
+	return found < 0 ? -1 : 0;
+}
+
+int dataset_batch_path(struct store *s, const char *dataset, const char *batch, struct buf *path,
+		       struct err *err)
+{
+	struct buf key = BUF_INIT;
+	int ret = dataset_prefix(&key, dataset, err);
+	buf_addc(&key, '/');
+	buf_adds(&key, batch);
+	if (ret == 0)
+		ret = buf_ok(&key, err);
+	buf_clear(path);
+	if (ret == 0 && store_path(s, key.data, path, err) != 1)
+		ret = err_set(err, ERR_ENV, "batch '%s' of dataset '%s' is gone", batch, dataset);
+	buf_release(&key);
 	return ret;
 }
 
-/* Turn names of batches into local paths. */
-static int batch_paths(struct store *s, const char *dataset, struct store_names *names,
-		       struct err *err)
+/* ---- the cache: all batches up to some one in a single file ---- */
+
+/* The batches as local files, and what names the content of those up to each. */
+struct batch_list {
+	struct store_names path;
+	char (*name)[DIGEST_TEXT_MAX]; /* of the cache file that has 0..i */
+};
+
+static void batch_list_release(struct batch_list *l)
 {
-	struct buf key = BUF_INIT, path = BUF_INIT;
-	int ret = 0;
-	for (size_t i = 0; i < names->count && ret == 0; i++) {
-		buf_clear(&key);
-		buf_clear(&path);
-		ret = dataset_prefix(&key, dataset, err);
-		buf_addc(&key, '/');
-		buf_adds(&key, names->name[i]);
+	store_names_release(&l->path);
+	free(l->name);
+}
+
+static int batch_list_init(struct batch_list *l, struct store *s, const char *dataset,
+			   const struct store_names *batches, struct err *err)
+{
+	struct digest_seq seq = {0};
+	struct buf path = BUF_INIT;
+	*l = (struct batch_list){0};
+	l->name = mem_array(batches->count, sizeof *l->name, err);
+	int ret = l->name ? 0 : -1;
+	for (size_t i = 0; ret == 0 && i < batches->count; i++) {
+		const char *name = batches->name[i];
+		uint64_t seal;
+		ret = dataset_batch_path(s, dataset, name, &path, err);
 		if (ret == 0)
-			ret = buf_ok(&key, err);
-		if (ret == 0 && store_path(s, key.data, &path, err) != 1)
-			ret = err_set(err, ERR_ENV, "batch '%s' of dataset '%s' is gone",
-				      names->name[i], dataset);
+			ret = store_names_add(&l->path, path.data, err);
+		if (ret == 0)
+			ret = chunk_seal(path.data, &seal, err);
 		if (ret == 0) {
-			char *copy = span_dup(buf_span(&path));
-			if (!copy)
-				ret = err_nomem(err);
-			else {
-				free(names->name[i]);
-				names->name[i] = copy;
-			}
+			digest_seq_add(&seq, name, strlen(name));
+			digest_seq_add(&seq, &seal, sizeof seal);
+			digest_text(digest_seq_end(&seq), l->name[i]);
 		}
 	}
-	buf_release(&key);
 	buf_release(&path);
 	return ret;
 }
 
-int catalog_dataset_files(struct catalog *c, const char *dataset, struct store_names *paths,
-			  struct err *err)
+/* The directory with the cache of a dataset, as a store of its own; NULL if it cannot be. */
+static struct store *cache_open(struct store *s, const char *dataset)
 {
-	struct store *s;
-	char *bucket;
-	int ret = find_dataset(c, dataset, &s, &bucket, paths, err);
-	if (ret == 0 && s)
-		ret = batch_paths(s, dataset, paths, err);
-	free(bucket);
-	if (ret != 0)
-		store_names_release(paths);
-	return ret;
-}
-
-/* ---- appending ---- */
-
-/* The batch of that id among ${names}, or NULL. */
-static const char *named_batch(const struct store_names *names, const char *batch_id)
-{
-	size_t n = strlen(batch_id);
-	for (size_t i = 0; i < names->count; i++) {
-		const char *name = names->name[i];
-		if (name[26] == '.' && strlen(name) == 27 + n + 5 &&
-		    strncmp(name + 27, batch_id, n) == 0)
-			return name;
+	struct buf key = BUF_INIT, path = BUF_INIT;
+	struct err ignored;
+	struct store *cache = NULL;
+	if (dataset_prefix(&key, dataset, &ignored) == 0 &&
+	    (buf_adds(&key, "/-"), buf_ok(&key, &ignored)) == 0 &&
+	    store_cache_path(s, key.data, &path, &ignored) == 0) {
+		path.data[path.len - 2] = 0;
+		cache = store_open(path.data, &ignored);
 	}
-	return NULL;
-}
-
-/* Dimension and ids of the new rows against what the dataset has. */
-static int check_against(const struct vec_set *have, const struct vec_set *rows,
-			 const char *dataset, struct err *err)
-{
-	char tmp[VEC_ID_TEXT_MAX];
-	struct idset ids = IDSET_INIT;
-	int ret = 0;
-	if (have->rows && have->dim != rows->dim)
-		return err_set(err, ERR_DATA, "the rows have dimension %u, dataset '%s' has %u",
-			       rows->dim, dataset, have->dim);
-	for (uint64_t i = 0; i < have->rows && ret >= 0; i++)
-		ret = idset_add(&ids, vec_set_id(have, i, tmp), err);
-	for (uint64_t i = 0; i < rows->rows && ret >= 0; i++) {
-		struct span id = vec_set_id(rows, i, tmp);
-		if (idset_has(&ids, id))
-			ret = vec_set_fail(rows, i, err, "id '%.*s' is in dataset '%s' already",
-					   (int)(id.n < 100 ? id.n : 100), id.p, dataset);
-	}
-	idset_release(&ids);
-	return ret < 0 ? -1 : 0;
-}
-
-static int write_batch(struct store *s, const struct dataset_append *a,
-		       struct dataset_appended *out, struct err *err)
-{
-	const struct vec_set *rows = a->rows;
-	struct vec_write how = {.format = VEC_HVEC, .type = vec_set_type(rows)};
-	struct buf key = BUF_INIT;
-	struct store_stage *st = NULL;
-	uint64_t stamp = clock_wall_us();
-	int ret = 1;
-	while (ret == 1) {
-		snprintf(out->batch, sizeof out->batch, "batch_%020" PRIu64 "%s%s.hvec", stamp++,
-			 a->batch_id ? "." : "", a->batch_id ? a->batch_id : "");
-		buf_clear(&key);
-		ret = dataset_prefix(&key, a->dataset, err);
-		buf_addc(&key, '/');
-		buf_adds(&key, out->batch);
-		if (ret == 0)
-			ret = buf_ok(&key, err);
-		if (ret == 0 && !st) {
-			st = store_stage_open(s, key.data, err);
-			if (!st || vec_set_write(rows, &how, NULL, 0, rows->rows,
-						 store_stage_fd(st), out->batch, err) != 0)
-				ret = -1;
-		}
-		if (ret == 0)
-			ret = store_stage_commit(st, key.data, false, err);
-	}
-	store_stage_free(st);
 	buf_release(&key);
-	return ret;
+	buf_release(&path);
+	return cache;
 }
 
-static int append_locked(struct store *s, const struct dataset_append *a,
-			 struct dataset_appended *out, struct err *err)
+/* How many batches the best file of the cache has; its path is in ${path}. */
+static size_t cache_find(struct store *cache, const struct batch_list *l, struct buf *path)
 {
-	struct store_names names = {0};
-	struct vec_set have = VEC_SET_INIT;
-	const char *again = NULL;
-	int ret = -1;
-
-	if (list_batches(s, a->dataset, &names, err) != 0)
-		return -1;
-	if (a->batch_id)
-		again = named_batch(&names, a->batch_id);
-	if (again) {
-		snprintf(out->batch, sizeof out->batch, "%s", again);
-		out->repeated = true;
+	struct err ignored;
+	struct buf key = BUF_INIT;
+	size_t n = l->path.count;
+	for (bool found = false; n > 0; n--) {
+		buf_clear(&key);
+		buf_adds(&key, l->name[n - 1]);
+		buf_adds(&key, ".hvec");
+		found =
+		    buf_ok(&key, &ignored) == 0 && store_path(cache, key.data, path, &ignored) > 0;
+		if (found)
+			break;
 	}
-	if (batch_paths(s, a->dataset, &names, err) != 0 ||
-	    vec_set_open(&have, (const char *const *)names.name, names.count, VEC_HVEC, err) != 0)
-		goto out;
-	out->total = have.rows;
-	if (!out->repeated) {
-		if (check_against(&have, a->rows, a->dataset, err) != 0)
-			goto out;
-		if (!a->dry_run && write_batch(s, a, out, err) != 0)
-			goto out;
-		out->rows = a->rows->rows;
-		out->total += out->rows;
-	}
-	ret = 0;
-out:
-	vec_set_release(&have);
-	store_names_release(&names);
-	return ret;
+	buf_release(&key);
+	return n;
 }
 
-static int check_finite(const struct vec_set *rows, struct err *err)
+/* Keep the whole dataset as one file, in place of all others.  One process does it; if it
+ * fails, the batches are read another time. */
+static void cache_make(struct store *cache, const struct vec_set *all, const char *name)
 {
-	struct par *one = par_new(1, err);
-	struct digest ignored;
-	int ret = one ? vec_set_digest(rows, one, &ignored, err) : -1;
-	par_free(one);
-	return ret;
-}
-
-int catalog_dataset_append(struct catalog *c, const struct dataset_append *a,
-			   struct dataset_appended *out, struct err *err)
-{
-	struct store *s;
-	char *bucket;
-	struct store_names names;
-	struct buf lock_key = BUF_INIT;
-	*out = (struct dataset_appended){0};
-	if (a->rows->rows == 0)
-		return err_set(err, ERR_DATA, "there are no rows to append");
-	if (!a->rows->id_end)
-		return err_set(err, ERR_DATA, "the rows have no ids, which a dataset needs");
-	if (check_finite(a->rows, err) != 0)
-		return -1;
-	if (find_dataset(c, a->dataset, &s, &bucket, &names, err) != 0)
-		return -1;
-	store_names_release(&names);
-	int ret = -1;
-	struct store_lock *lock = NULL;
-	if (s && a->bucket && strcmp(a->bucket, bucket) != 0) {
-		err_set(err, ERR_CONFLICT, "dataset '%s' is in bucket '%s'", a->dataset, bucket);
-		goto out;
-	}
-	if (!s)
-		s = buckets_get(c->buckets, a->bucket ? a->bucket : META_BUCKET_DEFAULT, err);
-	if (!s || dataset_prefix(&lock_key, a->dataset, err) != 0)
-		goto out;
-	if (!a->dry_run)
-		lock = store_lock(s, lock_key.data, LOCK_WAIT_MS, err);
-	if (lock || a->dry_run)
-		ret = append_locked(s, a, out, err);
-out:
+	struct vec_write how = {.format = VEC_HVEC, .type = vec_set_type(all)};
+	struct store_names old = {0};
+	struct buf key = BUF_INIT;
+	struct err ignored;
+	struct store_lock *lock = store_lock(cache, "making", 0, &ignored);
+	struct store_stage *st = NULL;
+	buf_adds(&key, name);
+	buf_adds(&key, ".hvec");
+	if (lock && buf_ok(&key, &ignored) == 0 &&
+	    (st = store_stage_open(cache, key.data, &ignored)) &&
+	    vec_set_write(all, &how, NULL, 0, all->rows, store_stage_fd(st), name, &ignored) == 0 &&
+	    store_stage_commit(st, key.data, true, &ignored) == 0 &&
+	    store_list(cache, "", false, &old, &ignored) == 0)
+		for (size_t i = 0; i < old.count; i++)
+			if (strcmp(old.name[i], key.data) != 0 &&
+			    store_delete(cache, old.name[i], &ignored) != 0)
+				break;
+	store_stage_free(st);
 	store_unlock(lock);
-	free(bucket);
-	buf_release(&lock_key);
+	store_names_release(&old);
+	buf_release(&key);
+}
+
+/* Open what the cache has in one file and the batches after it. */
+static int open_from(const struct batch_list *l, size_t cached, const char *cache_path,
+		     struct vec_set *out, struct err *err)
+{
+	size_t n = l->path.count - cached + (cached > 0), at = 0;
+	const char **file = mem_array(n, sizeof *file, err);
+	if (!file)
+		return -1;
+	if (cached)
+		file[at++] = cache_path;
+	for (size_t i = cached; i < l->path.count; i++)
+		file[at++] = l->path.name[i];
+	int ret = vec_set_open_newest(out, file, n, VEC_HVEC, err);
+	free(file);
+	return ret;
+}
+
+int dataset_open_batches(struct store *s, const char *dataset, const struct store_names *batches,
+			 size_t loose, struct vec_set *out, struct err *err)
+{
+	struct batch_list l;
+	struct buf path = BUF_INIT;
+	struct store *cache = NULL;
+	struct err ignored;
+	size_t cached = 0;
+	int ret = batch_list_init(&l, s, dataset, batches, err);
+	*out = (struct vec_set)VEC_SET_INIT;
+	if (ret != 0)
+		goto out;
+	if (batches->count > 1 && (cache = cache_open(s, dataset)))
+		cached = cache_find(cache, &l, &path);
+	/* A cache that is damaged, or was removed just now, is as good as none. */
+	if (cached && open_from(&l, cached, path.data, out, &ignored) != 0)
+		cached = 0;
+	if (!cached)
+		ret = open_from(&l, 0, NULL, out, err);
+	if (ret == 0 && cache && batches->count - cached > loose)
+		cache_make(cache, out, l.name[batches->count - 1]);
+out:
+	store_close(cache);
+	buf_release(&path);
+	batch_list_release(&l);
+	return ret;
+}
+
+int catalog_dataset_open(struct catalog *c, const char *dataset, const char *bucket,
+			 struct vec_set *out, struct err *err)
+{
+	struct dataset_place place;
+	*out = (struct vec_set)VEC_SET_INIT;
+	if (dataset_find(c, dataset, bucket, &place, err) != 0)
+		return -1;
+	int ret = 0;
+	if (place.store)
+		ret = dataset_open_batches(place.store, dataset, &place.batches, 0, out, err) == 0
+			  ? 1
+			  : -1;
+	else if (place.unreachable)
+		ret = err_set(err, ERR_ENV,
+			      "dataset '%s' is in no bucket that can be reached; '%s' cannot",
+			      dataset, place.unreachable);
+	dataset_place_release(&place);
 	return ret;
 }

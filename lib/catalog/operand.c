@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "catalog/operand.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -45,21 +46,18 @@ static struct catalog *catalog_for(struct operands *o, const char *kind, const c
 	return c;
 }
 
-/* Add the files of a named dataset to ${paths}. */
-static int dataset_files(struct operands *o, const char *name, struct store_names *paths,
-			 struct index_meta *meta, struct err *err)
+/* Open the dataset of that name, or of the index of that name. */
+static int open_dataset(struct operands *o, const char *name, struct vec_set *out,
+			struct index_meta *meta, struct err *err)
 {
 	struct catalog *c = catalog_for(o, "dataset", name, err);
-	if (!c)
-		return -1;
-	int known = catalog_index_get(c, name, meta, err);
+	int known = c ? catalog_index_get(c, name, meta, err) : -1;
 	if (known < 0)
 		return -1;
 	const char *dataset = known && meta->source && meta->source[0] ? meta->source : name;
-	if (catalog_dataset_files(c, dataset, paths, err) != 0)
-		return -1;
-	if (paths->count)
-		return 0;
+	int found = catalog_dataset_open(c, dataset, known ? meta->bucket : NULL, out, err);
+	if (found != 0)
+		return found < 0 ? -1 : 0;
 	return known
 		   ? err_set(err, ERR_NO, "dataset '%s' of index '%s' has no vectors in store '%s'",
 			     dataset, name, o->store_url)
@@ -83,17 +81,41 @@ int operand_vectors(struct operands *o, const char *const *operand, size_t count
 					       operand[i]);
 		return vec_set_open(out, operand, count, format, err);
 	}
-	struct store_names paths = {0};
-	int ret = dataset_files(o, operand[0], &paths, &own, err);
-	if (ret == 0)
-		ret =
-		    vec_set_open(out, (const char *const *)paths.name, paths.count, VEC_HVEC, err);
+	int ret = open_dataset(o, operand[0], out, &own, err);
 	if (meta && ret == 0)
 		*meta = own;
 	else
 		index_meta_release(&own);
-	store_names_release(&paths);
 	return ret;
+}
+
+/*
+ * Open the served generation.  One that vanished after the pointer was read has been replaced,
+ * and the pointer tells another one by now; if it does not, the failure is real.  1; 0: nothing
+ * is served; -1.
+ */
+static int open_served(struct catalog *c, const char *index, enum hnsw_open_mode mode,
+		       struct hnsw **out, struct err *err)
+{
+	char *failed = NULL, *generation;
+	int found;
+	while ((found = catalog_active_get(c, index, &generation, err)) > 0) {
+		struct buf path = BUF_INIT;
+		struct err why = {0};
+		if (catalog_active_path(c, index, generation, &path, &why) == 0)
+			*out = hnsw_open(path.data, mode, &why);
+		buf_release(&path);
+		if (!*out && failed && strcmp(failed, generation) == 0) {
+			*err = why;
+			found = -1;
+		}
+		free(failed);
+		failed = generation;
+		if (*out || found < 0)
+			break;
+	}
+	free(failed);
+	return found;
 }
 
 struct hnsw *operand_index(struct operands *o, const char *operand, enum hnsw_open_mode mode,
@@ -102,17 +124,13 @@ struct hnsw *operand_index(struct operands *o, const char *operand, enum hnsw_op
 	if (operand_is_file(operand))
 		return hnsw_open(operand, mode, err);
 	struct catalog *c = catalog_for(o, "index", operand, err);
-	struct buf path = BUF_INIT;
 	struct hnsw *h = NULL;
-	int found = c ? catalog_active_path(c, operand, &path, err) : -1;
-	if (found > 0)
-		h = hnsw_open(path.data, mode, err);
-	else if (found == 0)
+	int found = c ? open_served(c, operand, mode, &h, err) : -1;
+	if (found == 0)
 		err_set(err, ERR_NO,
 			"'%s' is no file, and store '%s' serves no index of that name (activate "
 			"makes it)",
 			operand, o->store_url);
-	buf_release(&path);
 	return h;
 }
 

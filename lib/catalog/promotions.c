@@ -186,9 +186,10 @@ int catalog_promotion_list(struct catalog *c, struct store_names *out, struct er
 	int ret = 0;
 	for (size_t i = 0; i < all.count && ret == 0; i++) {
 		struct store_names files = {0};
-		struct store *s = buckets_get(c->buckets, all.name[i], err);
-		if (!s || store_list(s, "_hnsw_promotions", false, &files, err) != 0) {
-			warn(&c->warn, "leaving out bucket '%s': %s", all.name[i], err->msg);
+		struct err why = {0};
+		struct store *s = buckets_get(c->buckets, all.name[i], &why);
+		if (!s || store_list(s, "_hnsw_promotions", false, &files, &why) != 0) {
+			warn(&c->warn, "leaving out bucket '%s': %s", all.name[i], why.msg);
 			continue;
 		}
 		for (size_t f = 0; ret == 0 && f < files.count; f++) {
@@ -196,13 +197,13 @@ int catalog_promotion_list(struct catalog *c, struct store_names *out, struct er
 			if (n <= 5 || strcmp(files.name[f] + n - 5, ".json") != 0)
 				continue;
 			files.name[f][n - 5] = 0;
-			ret = store_names_add_once(out, files.name[f], err);
+			ret = store_names_add(out, files.name[f], err);
 		}
 		store_names_release(&files);
 	}
 	store_names_release(&all);
 	if (ret != 0)
 		store_names_release(out);
-	store_names_sort(out);
+	store_names_sort_unique(out);
 	return ret;
 }

@@ -60,6 +60,11 @@ static int read_map(struct buckets *b, struct span text, struct err *err)
 			buf_clear(&target);
 			scan_decode(key, &name);
 			scan_decode(url, &target);
+			if (name.len == 0 || name.data[0] == '.' || strchr(name.data, '/')) {
+				ret = err_set(err, ERR_DATA, "'%s' is no name for a bucket",
+					      name.len ? name.data : "");
+				break;
+			}
 			struct bucket *k = find_bucket(b, buf_span(&name));
 			if (!k)
 				k = add_bucket(b, buf_span(&name), err);
@@ -126,24 +131,52 @@ bool buckets_exist(const struct buckets *b)
 	return b->exist;
 }
 
-struct store *buckets_get(struct buckets *b, const char *name, struct err *err)
+static struct bucket *get_bucket(struct buckets *b, const char *name, struct err *err)
 {
 	struct bucket *k = find_bucket(b, span_of(name));
-	if (!k && !(k = add_bucket(b, span_of(name), err)))
-		return NULL;
-	if (k->store)
-		return k->store;
-	struct buf url = BUF_INIT;
-	const char *target = k->url ? k->url : name;
+	return k ? k : add_bucket(b, span_of(name), err);
+}
+
+/* Where a bucket is. */
+static int bucket_url(struct buckets *b, const struct bucket *k, struct buf *url, struct err *err)
+{
+	const char *target = k->url ? k->url : k->name;
 	if (target[0] != '/' && !strstr(target, "://")) {
-		buf_adds(&url, store_url(b->root));
-		buf_addc(&url, '/');
+		buf_adds(url, store_url(b->root));
+		buf_addc(url, '/');
 	}
-	buf_adds(&url, target);
-	if (buf_ok(&url, err) == 0)
+	buf_adds(url, target);
+	return buf_ok(url, err);
+}
+
+struct store *buckets_get(struct buckets *b, const char *name, struct err *err)
+{
+	struct bucket *k = get_bucket(b, name, err);
+	struct buf url = BUF_INIT;
+	if (!k || k->store)
+		return k ? k->store : NULL;
+	if (bucket_url(b, k, &url, err) == 0)
 		k->store = store_open(url.data, err);
 	buf_release(&url);
 	return k->store;
+}
+
+int buckets_probe(struct buckets *b, const char *name, struct bucket_state *out, struct err *err)
+{
+	struct store_names prefixes = {0}, blobs = {0};
+	struct bucket *k = get_bucket(b, name, err);
+	*out = (struct bucket_state){.url = BUF_INIT};
+	if (!k || bucket_url(b, k, &out->url, err) != 0) {
+		buf_release(&out->url);
+		return -1;
+	}
+	struct store *s = buckets_get(b, name, &out->why);
+	out->reachable = s && store_list(s, "", true, &prefixes, &out->why) == 0 &&
+			 store_list(s, "", false, &blobs, &out->why) == 0;
+	out->empty = out->reachable && prefixes.count + blobs.count == 0;
+	store_names_release(&prefixes);
+	store_names_release(&blobs);
+	return 0;
 }
 
 int buckets_list(struct buckets *b, struct store_names *out, struct err *err)
@@ -151,11 +184,11 @@ int buckets_list(struct buckets *b, struct store_names *out, struct err *err)
 	if (store_list(b->root, "", true, out, err) != 0)
 		return -1;
 	for (size_t i = 0; i < b->count; i++)
-		if (b->bucket[i].url && store_names_add_once(out, b->bucket[i].name, err) != 0)
+		if (b->bucket[i].url && store_names_add(out, b->bucket[i].name, err) != 0)
 			goto fail;
-	if (store_names_add_once(out, "primary", err) != 0)
+	if (store_names_add(out, "primary", err) != 0)
 		goto fail;
-	store_names_sort(out);
+	store_names_sort_unique(out);
 	return 0;
 fail:
 	store_names_release(out);

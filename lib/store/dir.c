@@ -297,7 +297,9 @@ static int dir_list(struct store *s, const char *prefix, bool prefixes, struct s
 	int ret = -1;
 	DIR *d = opendir(path);
 	if (!d) {
-		ret = missing(errno) ? 0 : err_sys(err, "cannot open directory '%s'", path);
+		/* A root that is there but is no directory is no empty store. */
+		bool none = missing(errno) && (errno == ENOENT || prefix[0]);
+		ret = none ? 0 : err_sys(err, "cannot open directory '%s'", path);
 		goto out;
 	}
 	for (;;) {

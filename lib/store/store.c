@@ -122,12 +122,17 @@ int store_names_add(struct store_names *n, const char *name, struct err *err)
 	return 0;
 }
 
-int store_names_add_once(struct store_names *n, const char *name, struct err *err)
+void store_names_sort_unique(struct store_names *n)
 {
-	for (size_t i = 0; i < n->count; i++)
-		if (strcmp(n->name[i], name) == 0)
-			return 0;
-	return store_names_add(n, name, err);
+	size_t kept = 0;
+	store_names_sort(n);
+	for (size_t i = 0; i < n->count; i++) {
+		if (kept && strcmp(n->name[kept - 1], n->name[i]) == 0)
+			free(n->name[i]);
+		else
+			n->name[kept++] = n->name[i];
+	}
+	n->count = kept;
 }
 
 void store_names_release(struct store_names *n)

@@ -62,8 +62,8 @@ struct store_names {
 int store_list(struct store *s, const char *prefix, bool prefixes, struct store_names *out,
 	       struct err *err) MUST_CHECK;
 int store_names_add(struct store_names *n, const char *name, struct err *err) MUST_CHECK;
-int store_names_add_once(struct store_names *n, const char *name, struct err *err) MUST_CHECK;
 void store_names_sort(struct store_names *n);
+void store_names_sort_unique(struct store_names *n); /* and leave out what comes again */
 void store_names_release(struct store_names *n);
 
 /*
@@ -135,6 +135,18 @@ bool buckets_exist(const struct buckets *b);
 
 /* The store of a bucket; belongs to ${b}.  The bucket need not exist yet. */
 struct store *buckets_get(struct buckets *b, const char *name, struct err *err) MUST_CHECK;
+
+/* How a bucket is at this moment. */
+struct bucket_state {
+	struct buf url;
+	bool reachable; /* else ${why} tells why not */
+	bool empty;	/* nothing is in it, or it is not there yet */
+	struct err why;
+};
+
+/* buf_release() its url. */
+int buckets_probe(struct buckets *b, const char *name, struct bucket_state *out,
+		  struct err *err) MUST_CHECK;
 
 /* Names of all buckets, "primary" always among them, in byte order. */
 int buckets_list(struct buckets *b, struct store_names *out, struct err *err) MUST_CHECK;

@@ -34,4 +34,7 @@ int vec_read_text(struct vec_found *f, bool words, int fd, const char *name,
 
 void vec_rows_found(struct vec_rows *r, struct vec_found *f); /* hand over what was read */
 
+/* Leave out each row whose id comes again after it. */
+int vec_set_keep_newest(struct vec_set *s, struct err *err) MUST_CHECK;
+
 #endif

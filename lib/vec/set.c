@@ -272,9 +272,23 @@ int vec_set_read(struct vec_set *s, const char *const *paths, size_t count, vec_
 	return open_parts(s, paths, count, VEC_BY_SUFFIX, &m, err) == 0 ? check_opened(s, err) : -1;
 }
 
+int vec_set_open_newest(struct vec_set *s, const char *const *paths, size_t count,
+			enum vec_format format, struct err *err)
+{
+	struct maker none = {0};
+	if (open_parts(s, paths, count, format, &none, err) != 0)
+		return -1;
+	if (vec_set_keep_newest(s, err) == 0)
+		return 0;
+	vec_set_release(s);
+	return -1;
+}
+
 void vec_set_release(struct vec_set *s)
 {
 	for (size_t i = 0; i < s->parts; i++) {
+		if (s->part[i].borrowed)
+			continue;
 		io_map_close(&s->part[i].map);
 		free(s->part[i].owned);
 		free(s->part[i].name);
@@ -307,7 +321,7 @@ int vec_set_fail(const struct vec_set *s, uint64_t row, struct err *err, const c
 	vsnprintf(why, sizeof why, fmt, ap);
 	va_end(ap);
 	return err_set(err, ERR_DATA, "'%s' %s %llu: %s", p->name, p->by_line ? "line" : "row",
-		       (unsigned long long)(row - p->first + p->by_line), why);
+		       (unsigned long long)(row - p->first + p->skipped + p->by_line), why);
 }
 
 int vec_set_row(const struct vec_set *s, uint64_t row, float *out, struct err *err)
@@ -343,80 +357,6 @@ struct span vec_set_id(const struct vec_set *s, uint64_t row, char tmp[static VE
 	}
 	uint64_t from = row ? s->id_end[row - 1] : 0;
 	return (struct span){s->id_text + from, s->id_end[row] - from};
-}
-
-int vec_set_read_ids(struct vec_set *s, const char *path, struct err *err)
-{
-	struct buf text = BUF_INIT, ids = BUF_INIT;
-	int ret = -1;
-	uint64_t *end = mem_array(s->rows, sizeof *end, err), n = 0;
-	if (!end || io_read_file(path, SIZE_MAX / 2, &text, err) != 0)
-		goto out;
-	for (char *p = text.data, *stop = text.data + text.len; p < stop; n++) {
-		char *nl = memchr(p, '\n', (size_t)(stop - p));
-		size_t len = (size_t)((nl ? nl : stop) - p);
-		if (len > VEC_ID_MAX) {
-			err_set(err, ERR_DATA, "'%s' line %llu: id is longer than %d bytes", path,
-				(unsigned long long)n + 1, VEC_ID_MAX);
-			goto out;
-		}
-		buf_add(&ids, p, len);
-		if (n < s->rows)
-			end[n] = ids.len;
-		p += len + 1;
-	}
-	if (n != s->rows) {
-		err_set(err, ERR_DATA, "'%s' has %llu lines, expected an id for each of %llu rows",
-			path, (unsigned long long)n, (unsigned long long)s->rows);
-		goto out;
-	}
-	buf_addc(&ids, 0);
-	if (buf_ok(&ids, err) != 0)
-		goto out;
-	free(s->id_text);
-	free(s->id_end);
-	s->id_text = ids.data;
-	s->id_end = end;
-	ids = (struct buf)BUF_INIT;
-	end = NULL;
-	ret = vec_set_check_ids(s, err);
-out:
-	free(end);
-	buf_release(&text);
-	buf_release(&ids);
-	return ret;
-}
-
-int vec_set_check_ids(const struct vec_set *s, struct err *err)
-{
-	char tmp[VEC_ID_TEXT_MAX];
-	if (!s->id_end || s->rows == 0)
-		return 0;
-	/* Open addressing, at most half full; an entry is a row number plus one. */
-	uint64_t slots = 16;
-	while (slots < 2 * s->rows)
-		slots *= 2;
-	uint32_t *table = mem_zeroed(slots, sizeof *table, err);
-	if (!table)
-		return -1;
-	int ret = 0;
-	for (uint64_t i = 0; i < s->rows && ret == 0; i++) {
-		struct span id = vec_set_id(s, i, tmp);
-		uint64_t h = digest_xxh64(id.p, id.n, 0) & (slots - 1);
-		for (; table[h]; h = (h + 1) & (slots - 1)) {
-			uint64_t other = table[h] - 1u;
-			if (span_same(vec_set_id(s, other, tmp), id)) {
-				ret = vec_set_fail(s, i, err,
-						   "id '%.*s' was already given to row %llu",
-						   (int)(id.n < 100 ? id.n : 100), id.p,
-						   (unsigned long long)other);
-				break;
-			}
-		}
-		table[h] = (uint32_t)i + 1;
-	}
-	free(table);
-	return ret;
 }
 
 /* ---- digest ---- */

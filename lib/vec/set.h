@@ -31,17 +31,20 @@ enum vec_format {
 	VEC_FORMATS
 };
 
-/* Rows of one file: ${rows} rows of the set's dimension, ${stride} bytes apart. */
+/* Rows of one file, or a run of them: ${rows} rows of the set's dimension, ${stride} bytes
+ * apart. */
 struct vec_part {
 	enum vec_type type;
 	const unsigned char *data; /* row 0; unaligned */
 	size_t stride;
 	uint64_t rows;
-	uint64_t first; /* number of its row 0 in the whole set */
-	char *name;	/* for messages */
-	bool by_line;	/* messages say "line" and count from 1 */
+	uint64_t first;	  /* number of its row 0 in the whole set */
+	uint64_t skipped; /* rows of the file before its row 0, for messages */
+	char *name;	  /* for messages */
+	bool by_line;	  /* messages say "line" and count from 1 */
 	struct io_map map;
 	void *owned;
+	bool borrowed; /* name, map and owned are those of a run before */
 };
 
 /*
@@ -98,6 +101,10 @@ typedef int vec_rows_fn(void *ctx, int fd, const char *name, struct vec_rows *ro
 			struct err *err);
 int vec_set_read(struct vec_set *s, const char *const *paths, size_t count, vec_rows_fn *read,
 		 void *ctx, struct err *err) MUST_CHECK;
+
+/* The same, but of rows with the same id only the last one is in the set. */
+int vec_set_open_newest(struct vec_set *s, const char *const *paths, size_t count,
+			enum vec_format format, struct err *err) MUST_CHECK;
 
 /*
  * Row ${row} as ${dim} floats into ${out}.  ERR_DATA if a value is not finite.
