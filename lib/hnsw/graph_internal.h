@@ -21,7 +21,10 @@ struct hnsw_head {
 	uint32_t nodes, upper, upper_rows, dups;
 	uint64_t rows, seed;
 	struct digest vectors_digest, graph_digest;
+	uint32_t flags, reserved;
 };
+
+#define HNSW_KEEP_PRUNED 1u /* flag: how the links were chosen */
 
 /*
  * The graph, in memory or mapped.  Layer 0 links nodes.  The layers above link
