@@ -11,9 +11,14 @@
 static struct {
 	uint32_t m, ef_construction, ef_search, threads;
 	uint64_t seed;
-	int metric, format;
+	int metric, format, like;
 	const char *config, *output, *store;
-} o = {.seed = UINT64_MAX, .metric = -1};
+} o = {.seed = UINT64_MAX, .metric = -1, .like = -1};
+
+/* The original's library: M is a constant of it, 64 links on layer 0. */
+static const char *const like_names[] = {"instant-distance", NULL};
+static const struct config like_config = {
+    .ef_construction = 100, .ef_search = 100, .m = 32, .seed = 42};
 
 static const struct cli_opt opts[] = {
     {'o', "output", "FILE", "the index file to write", CLI_STR, &o.output, 0, 0, NULL},
@@ -24,6 +29,8 @@ static const struct cli_opt opts[] = {
     CLI_OPT_METRIC(&o.metric),
     {0, "config", "FILE", "take the config from a JSON line, - is stdin; options go before it",
      CLI_STR, &o.config, 0, 0, NULL},
+    {0, "like", "NAME", "build as another library does: instant-distance", CLI_NAME, &o.like, 0, 0,
+     like_names},
     CLI_OPT_FORMAT(&o.format),
     CLI_OPT_THREADS(&o.threads, "all cores"),
     CLI_OPT_STORE(&o.store),
@@ -56,7 +63,8 @@ static bool on_progress(void *ctx, uint64_t done, uint64_t total)
 static struct hnsw *build(const struct vec_set *set, const struct config *c, enum vec_metric metric,
 			  struct par *par, double *seconds, struct err *err)
 {
-	struct hnsw_params params = {metric, c->m, c->ef_construction, c->ef_search, c->seed};
+	struct hnsw_params params = {metric,	   c->m,    c->ef_construction,
+				     c->ef_search, c->seed, o.like >= 0};
 	struct cli_progress progress;
 	struct hnsw_build_opts how = {.par = par, .progress = on_progress, .ctx = &progress};
 	how.kernels = dist_choose(getenv("HNSW_KERNEL"), err);
@@ -84,6 +92,7 @@ static void print_record(const struct hnsw *h, const struct config *c, double se
 	    .build_time_secs = seconds,
 	    .memory_bytes = info.total_bytes,
 	    .threads = (uint64_t)cli_threads(o.threads),
+	    .keep_pruned = info.params.keep_pruned,
 	};
 	digest_text(info.vectors_digest, r.vectors_digest);
 	digest_text(info.graph_digest, r.graph_digest);
@@ -107,6 +116,8 @@ int main(int argc, char **argv)
 				   : "no output file");
 	struct operands operands = {.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
 	cli_catch_signals();
+	if (o.like >= 0)
+		c = like_config;
 	if (o.config && read_config(&c, &err) != 0)
 		goto out;
 	c.m = o.m ? o.m : c.m;
