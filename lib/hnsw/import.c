@@ -5,6 +5,7 @@
 
 #include "hnsw/foreign_internal.h"
 
+#define REPAIR_EF 200 /* a file may ask for a beam as wide as it likes */
 #define UNIT_TOLERANCE 1e-3 /* of the squared length of a unit vector of floats */
 
 struct import {
@@ -397,9 +398,13 @@ static int load_links(struct import *im, struct err *err)
 			if (load_row(im, i, l, row, err) != 0)
 				return -1;
 		}
+	uint32_t ef = d->ef_construction;
+	if (d->ef_construction > REPAIR_EF)
+		d->ef_construction = REPAIR_EF;
 	if (hnsw_scratch_init(&scratch, h, im->how->kernels, err) == 0 &&
-	    hnsw_scratch_reserve(&scratch, (size_t)d->ef_construction + 1, err) == 0)
+	    hnsw_scratch_reserve(&scratch, REPAIR_EF, err) == 0)
 		ret = hnsw_repair(h, base, &scratch, err);
+	d->ef_construction = ef;
 	hnsw_scratch_release(&scratch);
 	return ret;
 }
