@@ -16,6 +16,7 @@ struct exporter {
 	uint32_t *dup_at;   /* a row: its place among the duplicates; HNSW_NONE: it has a node */
 	uint32_t *next;	    /* a node: place of its first duplicate, or HNSW_NONE */
 	uint32_t *upper_of; /* a node: its number as upper, or HNSW_NONE */
+	float *row;	    /* a vector that is put together of its code */
 };
 
 const char *const hnsw_format_names[] = {"hnsw", "hnswlib", "faiss", "usearch", NULL};
@@ -107,7 +108,7 @@ static uint32_t links(const struct foreign *f, uint32_t row, uint32_t layer, uin
 static void vector(const struct foreign *f, uint32_t row, float *out)
 {
 	const struct exporter *e = f->ctx;
-	memcpy(out, hnsw_vector(e->h, e->node_of[row]), e->h->head.dim * sizeof *out);
+	memcpy(out, hnsw_vector(e->h, e->node_of[row], e->row), e->h->head.dim * sizeof *out);
 }
 
 static int index_rows(struct exporter *e, struct err *err)
@@ -117,7 +118,8 @@ static int index_rows(struct exporter *e, struct err *err)
 	e->dup_at = mem_array(h->head.rows, sizeof *e->dup_at, err);
 	e->next = mem_array(h->head.nodes, sizeof *e->next, err);
 	e->upper_of = mem_array(h->head.nodes, sizeof *e->upper_of, err);
-	if (!e->node_of || !e->dup_at || !e->next || !e->upper_of)
+	e->row = mem_array(h->head.stride, sizeof *e->row, err);
+	if (!e->node_of || !e->dup_at || !e->next || !e->upper_of || !e->row)
 		return -1;
 	hnsw_row_nodes(h, e->node_of);
 	memset(e->dup_at, 0xff, h->head.rows * sizeof *e->dup_at);
@@ -224,6 +226,7 @@ out:
 	free(e.dup_at);
 	free(e.next);
 	free(e.upper_of);
+	free(e.row);
 	return ret;
 }
 
@@ -232,9 +235,10 @@ int hnsw_vectors(const struct hnsw *h, const char *name, struct vec_set *out, st
 	uint64_t rows = h->head.rows;
 	uint32_t dim = h->head.dim, *node_of = mem_array(rows, sizeof *node_of, err);
 	float *v = mem_array(rows, dim * sizeof *v, err);
+	float *row = mem_array(h->head.stride, sizeof *row, err);
 	*out = (struct vec_set){.dim = dim, .rows = rows};
 	out->part = mem_zeroed(1, sizeof *out->part, err);
-	if (!node_of || !v || !out->part)
+	if (!node_of || !v || !row || !out->part)
 		goto fail;
 	out->parts = 1;
 	*out->part = (struct vec_part){.type = VEC_F32,
@@ -245,10 +249,11 @@ int hnsw_vectors(const struct hnsw *h, const char *name, struct vec_set *out, st
 				       .owned = v};
 	hnsw_row_nodes(h, node_of);
 	for (uint64_t i = 0; i < rows; i++)
-		memcpy(v + i * dim, hnsw_vector(h, node_of[i]), dim * sizeof *v);
+		memcpy(v + i * dim, hnsw_vector(h, node_of[i], row), dim * sizeof *v);
 	free(node_of);
+	free(row);
 	node_of = NULL;
-	v = NULL;
+	v = row = NULL;
 	if (!out->part->name) {
 		err_nomem(err);
 		goto fail;
@@ -265,6 +270,7 @@ int hnsw_vectors(const struct hnsw *h, const char *name, struct vec_set *out, st
 fail:
 	free(node_of);
 	free(v);
+	free(row);
 	vec_set_release(out);
 	return -1;
 }

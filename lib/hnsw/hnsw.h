@@ -25,20 +25,37 @@
 #define HNSW_MAX_EF 1000000
 #define HNSW_MAX_LEVEL 31
 
+/*
+ * How an index holds its vectors.  In the 8-bit forms a component is stored as a number u
+ * of 0..255 that stands for centre + unit * (u - 128); each component has its own centre.
+ */
+enum hnsw_storage {
+	HNSW_F32, /* floats, as given (unit length for cosine) */
+	HNSW_U8,  /* 8 bits that hold every component exactly; whole numbers, as a rule */
+	HNSW_SQ8, /* 8 bits to find the way by, and the floats to rank what was found */
+	HNSW_STORAGES,
+	HNSW_AUTO = HNSW_STORAGES /* build only: u8 if it is exact, else sq8 */
+};
+
+/* Names by number, "auto" the last, then NULL. */
+extern const char *const hnsw_storage_names[];
+
 struct hnsw_params {
 	enum vec_metric metric;
 	uint32_t m;		  /* links a new node asks for; a row on layer 0 has room for 2m */
 	uint32_t ef_construction; /* beam width while building */
 	uint32_t ef_search;	  /* beam width of a search that names none */
 	uint64_t seed;		  /* of the insertion order and the levels */
+	enum hnsw_storage storage;
 	/* Fill rows of links with the nearest candidates that are not diverse (Algorithm 4's
 	 * keepPrunedConnections); a new node then asks for 2m on layer 0. */
 	bool keep_pruned;
 };
 
-#define HNSW_PARAMS_DEFAULT                                                                       \
-	{                                                                                         \
-		.metric = VEC_COSINE, .m = 16, .ef_construction = 80, .ef_search = 30, .seed = 42 \
+#define HNSW_PARAMS_DEFAULT                                                                        \
+	{                                                                                          \
+		.metric = VEC_COSINE, .m = 16, .ef_construction = 80, .ef_search = 30, .seed = 42, \
+		.storage = HNSW_AUTO                                                               \
 	}
 
 struct hnsw;
@@ -85,7 +102,6 @@ void hnsw_free(struct hnsw *h);
 
 struct hnsw_info {
 	struct hnsw_params params;
-	enum vec_type storage;
 	uint32_t dim;
 	uint64_t rows, nodes; /* nodes < rows when vectors are equal */
 	uint32_t m0;	      /* room in a row of layer 0 */
@@ -93,7 +109,7 @@ struct hnsw_info {
 	uint64_t level_nodes[HNSW_MAX_LEVEL + 1]; /* nodes whose highest layer it is */
 	uint64_t links, upper_links;		  /* links on layer 0 and above */
 	uint32_t max_degree;			  /* on layer 0 */
-	uint64_t vector_bytes, link_bytes, id_bytes, total_bytes;
+	uint64_t vector_bytes, code_bytes, link_bytes, id_bytes, total_bytes;
 	struct digest vectors_digest, graph_digest;
 };
 
@@ -117,7 +133,9 @@ struct hnsw_hit {
 /* What one searching thread needs; grows with ef and is reused. */
 struct hnsw_scratch {
 	const struct dist_kernels *kernels;
-	float *query; /* padded copy */
+	float *query;	 /* padded copy */
+	float *row;	 /* a row of 8-bit storage as floats */
+	int8_t *code[2]; /* of the query or node in hand, and of a candidate for a link */
 	uint64_t *pool;
 	size_t pool_cap;
 	uint64_t *visited; /* a bit a node */

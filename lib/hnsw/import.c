@@ -417,7 +417,7 @@ static void fill_head(struct import *im)
 	struct hnsw_params defaults = HNSW_PARAMS_DEFAULT;
 	im->h->head = (struct hnsw_head){
 	    .metric = im->metric,
-	    .storage = VEC_F32,
+	    .storage = HNSW_F32,
 	    .dim = f->dim,
 	    .stride = (uint32_t)num_round_up(f->dim, HNSW_ROW_PAD),
 	    .m = f->m,
