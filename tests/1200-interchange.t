@@ -32,7 +32,7 @@ suffix() { case $1 in hnswlib) echo bin ;; *) echo "$1" ;; esac; }
 
 # ---- ours there and back ----
 for metric in l2 cosine ip; do
-	hnsw-build -q --metric $metric -m 8 -c 60 v.fvecs -o a.hnsw >build.json
+	hnsw-build -q --storage f32 --metric $metric -m 8 -c 60 v.fvecs -o a.hnsw >build.json
 	ours --exact a.hnsw >exact
 	ours -s 15 a.hnsw >answers
 	for library in hnswlib faiss usearch; do
@@ -54,8 +54,17 @@ for metric in l2 cosine ip; do
 		agree "$metric: $library answers as we do" got answers exact
 	done
 done
-check "l2 keeps the vectors' digest" "hnsw-build -q --metric l2 -m 8 v.fvecs -o a.hnsw | jq .vectors_digest >want; hnsw-convert a.hnsw -o a.faiss; hnsw-convert a.faiss -o b.hnsw; hnsw-info b.hnsw | jq .vectors_digest | cmp - want"
+check "l2 keeps the vectors' digest" "hnsw-build -q --storage f32 --metric l2 -m 8 v.fvecs -o a.hnsw | jq .vectors_digest >want; hnsw-convert a.hnsw -o a.faiss; hnsw-convert a.faiss -o b.hnsw; hnsw-info b.hnsw | jq .vectors_digest | cmp - want"
 check "from one of theirs to another" "hnsw-convert a.hnsw -o a.usearch && hnsw-convert a.faiss -o b.usearch && cmp a.usearch b.usearch"
+
+# ---- vectors held in bytes ----
+awk 'BEGIN {srand(8); for (i = 0; i < 1000; i++) {printf "["; for (j = 0; j < 8; j++) printf "%s%d", j ? "," : "", rand() * 256; print "]"}}' >u.jsonl
+hnsw-build -q --metric l2 u.jsonl -o u8.hnsw >out
+head -n 50 u.jsonl >uq.jsonl
+hnsw-search -s 20 u8.hnsw uq.jsonl >want
+check "of whole numbers nothing is lost" "hnsw-info u8.hnsw | jq -e '.storage == \"u8\"' && hnsw-convert u8.hnsw -o u8.bin && hnsw-convert --metric l2 u8.bin -o f.hnsw && hnsw-search -s 20 f.hnsw uq.jsonl | cmp - want"
+check "the vectors are the same" "hnsw-convert u8.hnsw --to fvecs -o u8.fvecs && hnsw-info --vectors u8.fvecs >got && hnsw-info --vectors u.jsonl | cmp - got"
+check "beside codes the floats are taken" "hnsw-build -q --metric l2 --storage sq8 v.fvecs -o sq8.hnsw >out && hnsw-convert sq8.hnsw -o sq8.faiss && hnsw-convert sq8.faiss -o f.hnsw && hnsw-convert f.hnsw --to fvecs | cmp - v.fvecs"
 
 # ---- theirs here ----
 for library in hnswlib faiss; do
@@ -79,7 +88,7 @@ if has hnswlib; then
 fi
 
 # ---- ids ----
-hnsw-build -q --metric l2 -m 8 v.jsonl -o text.hnsw >out
+hnsw-build -q --storage f32 --metric l2 -m 8 v.jsonl -o text.hnsw >out
 for f in bin faiss usearch; do
 	status 3 "ids that are no numbers, to $f" hnsw-convert text.hnsw -o "text.$f"
 	says "row 0 has id 'd0', expected a whole number" "are told of"
@@ -88,7 +97,7 @@ for f in bin faiss usearch; do
 	check "and ids from a file" "jq -r .id v.jsonl >ids; hnsw-convert --metric l2 --ids ids text.$f -o back.hnsw && hnsw-search -k 3 -s 30 back.hnsw q.jsonl >got && hnsw-search -k 3 text.hnsw q.jsonl | cmp - got"
 done
 jq -c '.id |= (.[1:] | tonumber * 3 + 5 | tostring)' v.jsonl >n.jsonl
-hnsw-build -q --metric l2 -m 8 n.jsonl -o n.hnsw >out
+hnsw-build -q --storage f32 --metric l2 -m 8 n.jsonl -o n.hnsw >out
 hnsw-search -k 3 n.hnsw q.jsonl >want
 for f in bin faiss usearch; do
 	check "numbers as ids, through $f" "hnsw-convert n.hnsw -o n.$f && hnsw-convert --metric l2 n.$f -o back.hnsw && hnsw-search -k 3 -s 30 back.hnsw q.jsonl | cmp - want"
@@ -96,14 +105,14 @@ done
 if has faiss; then
 	check "Faiss has them" "peers search faiss l2 n.faiss q.npy 30 3 | head -n 1 | jq -e 'all(. % 3 == 2)'"
 fi
-echo '{"id":"007","vector":[1,2]}' | hnsw-build -q --metric l2 - -o zeros.hnsw >out
+echo '{"id":"007","vector":[1,2]}' | hnsw-build -q --storage f32 --metric l2 - -o zeros.hnsw >out
 status 3 "an id with leading zeros is no number" hnsw-convert zeros.hnsw -o zeros.bin
 check "the vectors of an index" "hnsw-convert text.hnsw -o x.hvec && hnsw-info --vectors v.jsonl >want && hnsw-info --vectors x.hvec | cmp - want"
 check "with their ids" "hnsw-convert x.hvec | jq -r .id | cmp - ids"
 
 # ---- equal vectors ----
 awk 'BEGIN {srand(5); for (i = 0; i < 400; i++) {r = i % 4 ? rand() : 0; printf "[%.3f,%.3f,%.3f]\n", r, r * rand(), r ? rand() : 0}; for (i = 0; i < 2; i++) print "[9,9,9]"}' >dup.jsonl
-hnsw-build -q --metric l2 -m 4 dup.jsonl -o dup.hnsw >out
+hnsw-build -q --storage f32 --metric l2 -m 4 dup.jsonl -o dup.hnsw >out
 hnsw-convert dup.jsonl -o dup.npy
 for library in hnswlib faiss usearch; do
 	f=dup.$(suffix $library)
@@ -116,11 +125,11 @@ for library in hnswlib faiss usearch; do
 	check "$library finds those that are equal" "peers search $library l2 $f dup.npy 110 100 | head -n 1 | jq -e 'map(select(. % 4 == 0 and . < 400)) | length == 100'"
 done
 for n in 1 2 3; do
-	check "$n vectors" "head -n $n v.jsonl | hnsw-convert - --to npy -o s.npy && hnsw-build -q --metric l2 s.npy -o s.hnsw && for f in bin faiss usearch; do hnsw-convert s.hnsw -o s.\$f && hnsw-convert --metric l2 s.\$f -o t.hnsw && hnsw-info --check t.hnsw | jq -e '.vectors == $n' || exit 1; done"
+	check "$n vectors" "head -n $n v.jsonl | hnsw-convert - --to npy -o s.npy && hnsw-build -q --storage f32 --metric l2 s.npy -o s.hnsw && for f in bin faiss usearch; do hnsw-convert s.hnsw -o s.\$f && hnsw-convert --metric l2 s.\$f -o t.hnsw && hnsw-info --check t.hnsw | jq -e '.vectors == $n' || exit 1; done"
 done
 
 # ---- options ----
-hnsw-build -q --metric l2 -m 8 v.fvecs -o a.hnsw >out
+hnsw-build -q --storage f32 --metric l2 -m 8 v.fvecs -o a.hnsw >out
 for f in bin faiss usearch; do hnsw-convert a.hnsw -o a.$f; done
 status 2 "hnswlib's without a metric" hnsw-convert a.bin -o x.hnsw
 says "'a.bin' does not tell its metric: say --metric" "is told"
@@ -143,7 +152,7 @@ says "expected 'IHNf'" "is told"
 
 # ---- damage ----
 head -n 60 v.jsonl | hnsw-convert - --to npy -o s.npy
-hnsw-build -q --metric l2 -m 3 s.npy -o s.hnsw >out
+hnsw-build -q --storage f32 --metric l2 -m 3 s.npy -o s.hnsw >out
 for f in bin faiss usearch; do
 	hnsw-convert s.hnsw -o s.$f
 	size=$(wc -c <s.$f)
@@ -205,10 +214,10 @@ test $signals -eq 0
 report $? "flipped bytes: refused, or a sound index"
 
 # ---- built as instant-distance builds ----
-check "--like instant-distance" "hnsw-build -q --like instant-distance v.fvecs -o like.hnsw | jq -e '.config == {ef_construction: 100, ef_search: 100, seed: 42, m: 32} and .keep_pruned'"
+check "--like instant-distance" "hnsw-build -q --storage f32 --like instant-distance v.fvecs -o like.hnsw | jq -e '.config == {ef_construction: 100, ef_search: 100, seed: 42, m: 32} and .keep_pruned'"
 check "rows of links are full" "hnsw-info --check like.hnsw | jq -e '.keep_pruned and .m0 == 64 and .mean_degree > 63'"
-check "threads do not matter" "hnsw-build -q -t 1 --like instant-distance v.fvecs -o b.hnsw && cmp like.hnsw b.hnsw"
-check "options go before it" "hnsw-build -q --like instant-distance -m 6 -c 40 -s 50 v.fvecs -o b.hnsw | jq -e '.config == {ef_construction: 40, ef_search: 50, seed: 42, m: 6} and .keep_pruned'"
-check "so does a config" "echo '{\"ef_construction\":33,\"ef_search\":44}' | hnsw-build -q --like instant-distance --config - v.fvecs -o b.hnsw | jq -e '.config == {ef_construction: 33, ef_search: 44, seed: 42, m: 32}'"
+check "threads do not matter" "hnsw-build -q --storage f32 -t 1 --like instant-distance v.fvecs -o b.hnsw && cmp like.hnsw b.hnsw"
+check "options go before it" "hnsw-build -q --storage f32 --like instant-distance -m 6 -c 40 -s 50 v.fvecs -o b.hnsw | jq -e '.config == {ef_construction: 40, ef_search: 50, seed: 42, m: 6} and .keep_pruned'"
+check "so does a config" "echo '{\"ef_construction\":33,\"ef_search\":44}' | hnsw-build -q --storage f32 --like instant-distance --config - v.fvecs -o b.hnsw | jq -e '.config == {ef_construction: 33, ef_search: 44, seed: 42, m: 32}'"
 check "otherwise pruned links are not kept" "hnsw-info a.hnsw | jq -e '.keep_pruned | not'"
 finish
