@@ -8,7 +8,11 @@ for p in /usr/bin/python3 python3; do
 	[ -n "$python" ] || ! "$p" -c 'import numpy' 2>/dev/null || python=$p
 done
 peers() { "$python" "$root/tests/data/peers.py" "$@"; }
-has() { [ -n "$python" ] && peers has "$1" 2>/dev/null; }
+there=
+for library in hnswlib faiss; do
+	[ -z "$python" ] || ! peers has $library 2>/dev/null || there="$there $library"
+done
+has() { case "$there " in *" $1 "*) ;; *) return 1 ;; esac; }
 
 vectors 2000 16 1 >v.jsonl
 vectors 100 16 2 q >q.jsonl
@@ -74,11 +78,10 @@ for library in hnswlib faiss; do
 	fi
 	for metric in l2 cosine ip; do
 		f=t.$(suffix $library)
-		peers write $library $metric ids.npy "$f"
+		peers write $library $metric ids.npy "$f" q.npy 15 10 >got
 		check "$metric from $library's own" "hnsw-convert --metric $metric $f -o t.hnsw && hnsw-info --check t.hnsw | jq -e '.vectors == 2000 and .m == 8 and .m0 == 16 and .ef_construction == 60'"
 		ours --exact t.hnsw >exact
 		ours -s 15 t.hnsw >answers
-		check "$library searches its own" "peers search $library $metric $f q.npy 15 10 >got"
 		agree "$metric: we answer as $library does" answers got exact
 	done
 done
