@@ -19,23 +19,6 @@ struct exporter {
 	float *row;	    /* a vector that is put together of its code */
 };
 
-const char *const hnsw_format_names[] = {"hnsw", "hnswlib", "faiss", "usearch", NULL};
-
-static const char *const suffixes[HNSW_FORMATS] = {".hnsw", ".bin", ".faiss", ".usearch"};
-
-int hnsw_format_of_path(const char *path, enum hnsw_format *out)
-{
-	size_t n = strlen(path);
-	for (int i = 0; i < HNSW_FORMATS; i++) {
-		size_t len = strlen(suffixes[i]);
-		if (n > len && strcmp(path + n - len, suffixes[i]) == 0) {
-			*out = (enum hnsw_format)i;
-			return 0;
-		}
-	}
-	return -1;
-}
-
 /* Append a link unless the row is full or has it. */
 static uint32_t add(uint32_t *row, uint32_t n, uint32_t room, uint32_t to)
 {

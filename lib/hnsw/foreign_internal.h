@@ -74,6 +74,10 @@ int foreign_bad(const struct foreign *f, enum hnsw_format format, struct err *er
 int foreign_check_head(const struct foreign *f, uint64_t nodes, uint64_t dim, uint64_t m,
 		       uint64_t m0, struct err *err) MUST_CHECK;
 
+/* An index of ours with that graph. */
+struct hnsw *foreign_assemble(const struct foreign *f, const struct hnsw_import *how,
+			      struct err *err) MUST_CHECK;
+
 int foreign_read_hnswlib(struct foreign *f, struct cursor c, struct err *err) MUST_CHECK;
 int foreign_read_faiss(struct foreign *f, struct cursor c, struct err *err) MUST_CHECK;
 int foreign_read_usearch(struct foreign *f, struct cursor c, struct err *err) MUST_CHECK;

@@ -5,7 +5,7 @@
 
 #include "hnsw/foreign_internal.h"
 
-#define REPAIR_EF 200 /* a file may ask for a beam as wide as it likes */
+#define REPAIR_EF 200	    /* a file may ask for a beam as wide as it likes */
 #define UNIT_TOLERANCE 1e-3 /* of the squared length of a unit vector of floats */
 
 struct import {
@@ -23,38 +23,6 @@ struct import {
 static bool is_gone(const struct foreign *f, uint32_t element)
 {
 	return f->gone && f->gone[element >> 6] >> (element & 63) & 1;
-}
-
-void foreign_release(struct foreign *f)
-{
-	free(f->level);
-	free(f->key);
-	free(f->gone);
-	free(f->at);
-	free(f->widened);
-}
-
-int foreign_bad(const struct foreign *f, enum hnsw_format format, struct err *err, const char *what)
-{
-	return err_set(err, ERR_DATA, "'%s' is no index of %s, or is damaged: %s", f->name,
-		       hnsw_format_names[format], what);
-}
-
-int foreign_check_head(const struct foreign *f, uint64_t nodes, uint64_t dim, uint64_t m,
-		       uint64_t m0, struct err *err)
-{
-	if (nodes < 1 || nodes > VEC_MAX_ROWS)
-		return err_set(err, ERR_DATA, "'%s' has %" PRIu64 " vectors, expected 1 to %u",
-			       f->name, nodes, VEC_MAX_ROWS);
-	if (dim < 1 || dim > VEC_MAX_DIM)
-		return err_set(err, ERR_DATA, "'%s' has dimension %" PRIu64 ", expected 1 to %d",
-			       f->name, dim, VEC_MAX_DIM);
-	if (m < HNSW_MIN_M || m > HNSW_MAX_M || m0 < m || m0 > 2 * HNSW_MAX_M)
-		return err_set(err, ERR_DATA,
-			       "'%s' has room for %" PRIu64 " links a node and %" PRIu64
-			       " on layer 0, expected %d to %d, and up to %d",
-			       f->name, m, m0, HNSW_MIN_M, HNSW_MAX_M, 2 * HNSW_MAX_M);
-	return 0;
 }
 
 static int choose_metric(struct import *im, struct err *err)
@@ -443,8 +411,8 @@ static int digest_rows(struct import *im, struct err *err)
 	return ret;
 }
 
-static struct hnsw *assemble(const struct foreign *f, const struct hnsw_import *how,
-			     struct err *err)
+struct hnsw *foreign_assemble(const struct foreign *f, const struct hnsw_import *how,
+			      struct err *err)
 {
 	struct import im = {.f = f, .how = how, .rows = VEC_SET_INIT};
 	uint32_t *element = NULL, entry;
@@ -476,44 +444,4 @@ out:
 		return NULL;
 	}
 	return im.h;
-}
-
-static int read_foreign(struct foreign *f, enum hnsw_format format, struct cursor c,
-			struct err *err)
-{
-	switch (format) {
-	case HNSW_HNSWLIB:
-		return foreign_read_hnswlib(f, c, err);
-	case HNSW_FAISS:
-		return foreign_read_faiss(f, c, err);
-	default:
-		return foreign_read_usearch(f, c, err);
-	}
-}
-
-static struct hnsw *open_ours(const char *path, struct err *err)
-{
-	struct hnsw *h = hnsw_open(path, HNSW_MAP, err);
-	if (h && hnsw_check(h, err) != 0) {
-		hnsw_free(h);
-		return NULL;
-	}
-	return h;
-}
-
-struct hnsw *hnsw_import(const char *path, enum hnsw_format format, const struct hnsw_import *how,
-			 struct err *err)
-{
-	struct io_map map;
-	struct hnsw *h = NULL;
-	struct foreign f = {.name = path};
-	if (format == HNSW_OURS)
-		return open_ours(path, err);
-	if (io_map_open(&map, path, err) != 0)
-		return NULL;
-	if (read_foreign(&f, format, (struct cursor){map.data, map.size}, err) == 0)
-		h = assemble(&f, how, err);
-	foreign_release(&f);
-	io_map_close(&map);
-	return h;
 }

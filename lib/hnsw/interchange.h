@@ -31,8 +31,8 @@ struct hnsw_import {
  * Read an index; of ours it is hnsw_open() and a check, and ${how} is not looked at.  Links and
  * layers are taken over as they are, but links to deleted elements are replaced by what
  * those link to, and nodes that layer 0 does not reach are linked (hnsw_check() finds
- * nothing wrong with the result).  Row i is the element whose key is i if the keys are
- * just 0..rows-1, else the i-th element, and the keys are the ids.
+ * nothing wrong with the result).  Vectors are held as floats.  Row i is the element whose key is i
+ * if the keys are just 0..rows-1, else the i-th element, and the keys are the ids.
  *
  * Everything is checked against the size of the file before anything is allocated.
  * NULL: ERR_DATA (a damaged or unsuitable file, a key that comes twice), ERR_USAGE (the metric),
@@ -52,7 +52,7 @@ int hnsw_export(const struct hnsw *h, enum hnsw_format format, bool row_keys, co
 		struct err *err) MUST_CHECK;
 
 /* The vectors of an index, in order of row, with its ids; unit vectors if the metric is
- * cosine.  ${name} is for messages.  Release it; ${h} must outlive nothing of it. */
+ * cosine.  ${name} is for messages.  Release it; it does not need ${h}. */
 int hnsw_vectors(const struct hnsw *h, const char *name, struct vec_set *out,
 		 struct err *err) MUST_CHECK;
 
