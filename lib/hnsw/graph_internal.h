@@ -176,6 +176,28 @@ size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw
 		 uint32_t level, size_t count, size_t ef);
 
 /*
+ * Widths at which a beam that is wider is asked what narrower ones would have found.  A beam of
+ * width e pops and admits what a wider one does, in the same order, until the first e entries of
+ * the pool are all expanded; that is where it stops.  So the wider one passes through the results
+ * of all narrower ones.
+ */
+struct hnsw_stops {
+	const size_t *ef; /* increasing */
+	size_t n, next;
+	size_t
+	    lowest; /* place in the pool where something came in since the last stop, or SIZE_MAX */
+	/* ef[next] is reached: its pool is the beginning of s->pool, which has ${count} entries. */
+	void (*reached)(struct hnsw_stops *stops, size_t count);
+};
+
+/* Beam search on layer 0 of the greatest width, with stops. */
+size_t hnsw_beam_stops(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
+		       size_t count, struct hnsw_stops *stops);
+
+/* Ask for the vectors of nodes from memory, before exact distances. */
+void hnsw_ask_for_vectors(const struct hnsw *h, const uint32_t *nodes, size_t count);
+
+/*
  * Make every node reachable from the entry point on layer 0: each that is not gets a link
  * from a near node that is, in a free place or in that of a link which no path found
  * depends on.  ${links}: h->links0, writable.

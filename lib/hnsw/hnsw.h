@@ -141,6 +141,8 @@ struct hnsw_scratch {
 	uint64_t *visited; /* a bit a node */
 	uint32_t *touched; /* nodes whose bit is set, as far as there is room */
 	size_t n_touched;
+	uint64_t *memo; /* of exact distances, while several widths are looked at */
+	size_t memo_mask;
 	bool overflow;	    /* there were more */
 	uint64_t distances; /* computed so far, over all searches */
 	uint64_t hops;	    /* nodes expanded so far */
@@ -165,6 +167,26 @@ void hnsw_scratch_release(struct hnsw_scratch *s);
  */
 int hnsw_search(const struct hnsw *h, const float *query, size_t k, size_t ef,
 		struct hnsw_scratch *s, struct hnsw_hit *hits, struct err *err) MUST_CHECK;
+
+/* What hnsw_search_curve is to tell of each width, and where it puts the hits. */
+struct hnsw_curve {
+	struct hnsw_hit *hits; /* room for k */
+	/*
+	 * Width number ${i}: there are ${n} hits, and a search of this width computes
+	 * ${distances} distances.  ${same}: the hits are those of the width before.
+	 */
+	void (*point)(void *ctx, size_t i, int n, uint64_t distances, bool same);
+	void *ctx;
+};
+
+/*
+ * What hnsw_search finds at each of ${n} >= 1 increasing beam widths, each at least 1, and how
+ * many distances it computes for that, all from one search at the greatest.  0, or -1 when
+ * memory runs out.
+ */
+int hnsw_search_curve(const struct hnsw *h, const float *query, size_t k, const uint32_t *ef,
+		      size_t n, struct hnsw_scratch *s, const struct hnsw_curve *to,
+		      struct err *err) MUST_CHECK;
 
 /* The k exactly nearest rows, by computing every distance. */
 int hnsw_search_exact(const struct hnsw *h, const float *query, size_t k, struct hnsw_scratch *s,

@@ -176,6 +176,73 @@ static void test_nested(void)
 	free(data);
 }
 
+/* ---- the curve ---- */
+
+enum { WIDTHS = 120, CURVE_K = 10 };
+
+struct seen {
+	struct hnsw_hit hits[CURVE_K], found[WIDTHS][CURVE_K];
+	int n[WIDTHS];
+	uint64_t distances[WIDTHS];
+	size_t points, same;
+};
+
+static void on_point(void *ctx, size_t i, int n, uint64_t distances, bool same)
+{
+	struct seen *s = ctx;
+	memcpy(s->found[i], s->hits, sizeof s->hits);
+	s->n[i] = n;
+	s->distances[i] = distances;
+	s->points++;
+	s->same += same;
+}
+
+/* One search gives what searches of every width give: hits, distances, how many were computed. */
+static void test_curve(void)
+{
+	enum { ROWS = 4000, DIM = 20, QUERIES = 40 };
+	float *data = random_rows(31, ROWS, DIM), *queries = random_rows(32, QUERIES, DIM);
+	static struct seen seen;
+	struct hnsw_curve to = {seen.hits, on_point, &seen};
+	uint32_t ef[WIDTHS];
+	struct err err;
+	long compared = 0, different = 0;
+	for (uint32_t i = 0; i < WIDTHS; i++)
+		ef[i] = i < 100 ? 1 + i : i < 119 ? i * 10 : 5000;
+	for (int i = 0; i < ROWS * DIM / 2; i++) /* ties: many rows on a coarse grid */
+		data[i] = rintf(data[i] * 2);
+	for (int metric = 0; metric < VEC_METRICS; metric++) {
+		struct hnsw *h = build(data, ROWS, DIM, (enum vec_metric)metric, 8, 40, 2);
+		struct hnsw_scratch s, t;
+		if (!h || hnsw_scratch_init(&s, h, dist_choose(NULL, &err), &err) != 0 ||
+		    hnsw_scratch_init(&t, h, dist_choose(NULL, &err), &err) != 0)
+			continue;
+		for (uint64_t q = 0; q < QUERIES; q++) {
+			const float *query = (q % 2 ? data : queries) + q * DIM;
+			different +=
+			    hnsw_search_curve(h, query, CURVE_K, ef, WIDTHS, &s, &to, &err) != 0;
+			for (size_t i = 0; i < WIDTHS; i++) {
+				struct hnsw_hit hits[CURVE_K];
+				t.distances = 0;
+				int n = hnsw_search(h, query, CURVE_K, ef[i], &t, hits, &err);
+				bool same = n == seen.n[i] && t.distances == seen.distances[i];
+				for (int k = 0; same && k < n; k++)
+					same = hits[k].row == seen.found[i][k].row &&
+					       hits[k].distance == seen.found[i][k].distance;
+				different += !same;
+				compared++;
+			}
+		}
+		hnsw_scratch_release(&s);
+		hnsw_scratch_release(&t);
+		hnsw_free(h);
+	}
+	ok(compared == VEC_METRICS * QUERIES * WIDTHS && different == 0 && seen.same > 0,
+	   "one search gives the whole curve: %ld of %ld points differ", different, compared);
+	free(data);
+	free(queries);
+}
+
 /* ---- sets made to break a graph ---- */
 
 /* Every row is found by asking for all, and the check passes. */
@@ -364,6 +431,7 @@ int main(void)
 			continue;
 		test_beam();
 		test_nested();
+		test_curve();
 		test_adversarial();
 		test_digest();
 	}
