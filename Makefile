@@ -49,7 +49,7 @@ endif
 
 ALL_CFLAGS = $(base_flags) $(CFLAGS)
 ALL_LDFLAGS = $(if $(SAN),-fsanitize=$(SAN)) -pthread -Wl,--as-needed $(LDFLAGS)
-LDLIBS = -ljq -lzstd -lm
+LDLIBS = -lcurl -ljq -lzstd -lm
 
 # Objects of different flags never mix.
 flag_hash := $(shell printf '%s' '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(CPPFLAGS)' | cksum | cut -d' ' -f1)

@@ -6,7 +6,7 @@ out_dir=${HNSW_OUT:-$bin/..}
 if [ -n "${SAN:-}" ]; then
 	report 0 "layers # SKIP instrumented objects"
 else
-	check "layers" 'cd "$dir" && "$root/scripts/check-layers" "$out_dir/libhnsw-tools.a"'
+	check "layers" '"$root/scripts/check-layers" "$out_dir/libhnsw-tools.a"'
 fi
 if command -v shellcheck >/dev/null; then
 	check "shell scripts are clean" "shellcheck -s sh '$bin/autotune' '$bin/activate' $root/scripts/deps $root/scripts/demo $root/scripts/check $root/scripts/check-layers $root/scripts/check-docs $root/scripts/fuzz $root/tests/fuzz/seeds"
