@@ -7,6 +7,7 @@
 #   make bench PART=append    one part of it
 #   make DEVELOPER=1          all warnings, as errors
 #   make SAN=address,undefined
+#   make fuzz FUZZ_SECONDS=60 FUZZ="index records"   fuzz the readers, with clang
 
 -include config.mk
 
@@ -18,6 +19,9 @@ CC ?= cc
 CFLAGS ?= -O2 -g
 DEVELOPER ?=
 SAN ?=
+FUZZER ?=
+FUZZ_SECONDS ?= 60
+FUZZ ?=
 
 bindir = $(PREFIX)/bin
 mandir = $(PREFIX)/share/man
@@ -39,6 +43,9 @@ endif
 ifneq ($(SAN),)
 base_flags += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
+ifneq ($(FUZZER),)
+base_flags += -fsanitize=fuzzer-no-link
+endif
 
 ALL_CFLAGS = $(base_flags) $(CFLAGS)
 ALL_LDFLAGS = $(if $(SAN),-fsanitize=$(SAN)) -pthread -Wl,--as-needed $(LDFLAGS)
@@ -52,6 +59,7 @@ lib_src := $(sort $(wildcard lib/*/*.c))
 cmd_src := $(sort $(wildcard cmd/*.c))
 bench_src := $(sort $(wildcard tests/bench/*.c))
 unit_src := $(sort $(wildcard tests/unit/*.c))
+fuzz_src := $(sort $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 scripts := autotune activate
 programs := $(cmd_src:cmd/%.c=%) $(scripts)
 man_pages := $(sort $(wildcard man/*.[157]))
@@ -60,12 +68,20 @@ cli_obj := $(patsubst %.c,$(OUT)/%.o,$(filter lib/cli/%,$(lib_src)))
 lib_obj := $(patsubst %.c,$(OUT)/%.o,$(filter-out lib/cli/%,$(lib_src)))
 library := $(OUT)/libhnsw-tools.a
 
-.PHONY: all unit demo check check-layers check-docs bench install uninstall clean print-out
+.PHONY: all unit replay fuzz fuzzers demo check check-layers check-docs bench install uninstall clean print-out
 
 all: $(programs:%=$(OUT)/bin/%)
 	@ln -sfn $(OUT)/bin bin
 
 unit: $(unit_src:tests/unit/%.c=$(OUT)/unit/%)
+
+# The fuzz targets, to run on files, and with libFuzzer.
+replay: $(fuzz_src:tests/fuzz/%.c=$(OUT)/replay/%)
+
+fuzzers: $(fuzz_src:tests/fuzz/%.c=$(OUT)/fuzz/%)
+
+fuzz:
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz $(FUZZ)
 
 # Where this set of flags builds to, for scripts.
 print-out:
@@ -85,7 +101,7 @@ $(OUT)/lib/vec/dist_avx2.o: FILE_FLAGS = -O3 -mavx2 -mfma
 $(OUT)/lib/vec/dist_avx512.o: FILE_FLAGS = -O3 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512vnni
 endif
 
-$(OUT)/tests/unit/%.o: FILE_FLAGS = -I.
+$(OUT)/tests/unit/%.o $(OUT)/tests/fuzz/%.o: FILE_FLAGS = -I.
 
 $(OUT)/lib/cli/version.o: FILE_FLAGS = -DHNSW_TOOLS_VERSION='"$(VERSION)"' \
 	-DHNSW_TOOLS_FLAGS='"$(ALL_CFLAGS)"'
@@ -104,6 +120,16 @@ $(OUT)/unit/%: $(OUT)/tests/unit/%.o $(library)
 	@mkdir -p $(@D)
 	@printf '  LD    %s\n' $@
 	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(OUT)/replay/%: $(OUT)/tests/fuzz/%.o $(OUT)/tests/fuzz/replay.o $(library)
+	@mkdir -p $(@D)
+	@printf '  LD    %s\n' $@
+	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(OUT)/fuzz/%: $(OUT)/tests/fuzz/%.o $(library)
+	@mkdir -p $(@D)
+	@printf '  LD    %s\n' $@
+	@$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 $(OUT)/bench/%: $(OUT)/tests/bench/%.o $(library)
 	@mkdir -p $(@D)
@@ -157,4 +183,4 @@ uninstall:
 clean:
 	rm -rf build bin
 
--include $(patsubst %.c,$(OUT)/%.d,$(lib_src) $(cmd_src) $(unit_src) $(bench_src))
+-include $(patsubst %.c,$(OUT)/%.d,$(lib_src) $(cmd_src) $(unit_src) $(bench_src) $(fuzz_src))

@@ -11,9 +11,14 @@
 static struct {
 	uint32_t m, ef_construction, ef_search, threads;
 	uint64_t seed;
-	int metric, format, storage;
+	int metric, format, storage, like;
 	const char *config, *output, *store;
-} o = {.seed = UINT64_MAX, .metric = -1, .storage = HNSW_AUTO};
+} o = {.seed = UINT64_MAX, .metric = -1, .storage = HNSW_AUTO, .like = -1};
+
+/* The original's library: M is a constant of it, 64 links on layer 0. */
+static const char *const like_names[] = {"instant-distance", NULL};
+static const struct config like_config = {
+    .ef_construction = 100, .ef_search = 100, .m = 32, .seed = 42};
 
 static const struct cli_opt opts[] = {
     {'o', "output", "FILE", "the index file to write", CLI_STR, &o.output, 0, 0, NULL},
@@ -26,6 +31,8 @@ static const struct cli_opt opts[] = {
      CLI_STR, &o.config, 0, 0, NULL},
     {0, "storage", "NAME", "how the index holds vectors: f32, u8, sq8, auto (default)", CLI_NAME,
      &o.storage, 0, 0, hnsw_storage_names},
+    {0, "like", "NAME", "build as another library does: instant-distance", CLI_NAME, &o.like, 0, 0,
+     like_names},
     CLI_OPT_FORMAT(&o.format),
     CLI_OPT_THREADS(&o.threads, "all cores"),
     CLI_OPT_STORE(&o.store),
@@ -63,7 +70,8 @@ static struct hnsw *build(const struct vec_set *set, const struct config *c, enu
 				     .ef_construction = c->ef_construction,
 				     .ef_search = c->ef_search,
 				     .seed = c->seed,
-				     .storage = (enum hnsw_storage)o.storage};
+				     .storage = (enum hnsw_storage)o.storage,
+				     .keep_pruned = o.like >= 0};
 	struct cli_progress progress;
 	struct hnsw_build_opts how = {.par = par, .progress = on_progress, .ctx = &progress};
 	how.kernels = dist_choose(getenv("HNSW_KERNEL"), err);
@@ -91,6 +99,7 @@ static void print_record(const struct hnsw *h, const struct config *c, double se
 	    .build_time_secs = seconds,
 	    .memory_bytes = info.total_bytes,
 	    .threads = (uint64_t)cli_threads(o.threads),
+	    .keep_pruned = info.params.keep_pruned,
 	};
 	digest_text(info.vectors_digest, r.vectors_digest);
 	digest_text(info.graph_digest, r.graph_digest);
@@ -114,6 +123,8 @@ int main(int argc, char **argv)
 				   : "no output file");
 	struct operands operands = {.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
 	cli_catch_signals();
+	if (o.like >= 0)
+		c = like_config;
 	if (o.config && read_config(&c, &err) != 0)
 		goto out;
 	c.m = o.m ? o.m : c.m;

@@ -1,27 +1,40 @@
 /* SPDX-License-Identifier: MIT */
-/* hnsw-convert - convert vectors between file formats */
+/* hnsw-convert - convert vectors and indexes between file formats */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "hnsw/interchange.h"
 #include "vec/set.h"
 
+enum { FORMAT_INDEX = VEC_FORMATS }; /* --from and --to: index formats come after these */
+
+/* "row" or "id": what the elements of another library's index are called. */
+static const char *const label_names[] = {"id", "row", NULL};
+static const char *format_names[VEC_FORMATS + HNSW_FORMATS + 1];
+
 static struct {
-	int from, to, type;
+	int from, to, type, metric, labels;
 	const char *output, *ids;
 	bool header;
 	uint64_t skip, count;
-} o = {.type = -1, .count = UINT64_MAX};
+} o = {.type = -1, .metric = -1, .count = UINT64_MAX};
 
 static const struct cli_opt opts[] = {
-    {'o', "output", "FILE", "where to write (default: stdout)", CLI_STR, &o.output, 0, 0, NULL},
+    {'o', "output", "FILE", "where to write (default: stdout; an index needs a file)", CLI_STR,
+     &o.output, 0, 0, NULL},
     {0, "from", "NAME", "format of the input (default: by suffix; stdin: jsonl)", CLI_NAME, &o.from,
-     0, 0, vec_format_names},
+     0, 0, format_names},
     {0, "to", "NAME", "format of the output (default: by suffix; stdout: jsonl)", CLI_NAME, &o.to,
-     0, 0, vec_format_names},
+     0, 0, format_names},
     {0, "type", "NAME", "element type in npy and hvec (default: that of the input)", CLI_NAME,
      &o.type, 0, 0, vec_type_names},
+    {0, "metric", "NAME", "metric of an index that does not tell it, as hnswlib's", CLI_NAME,
+     &o.metric, 0, 0, vec_metric_names},
     {0, "ids", "FILE", "take the ids of the rows from the lines of FILE", CLI_STR, &o.ids, 0, 0,
      NULL},
+    {0, "labels", "NAME", "what to write as labels or keys of an index: id (default) or row",
+     CLI_NAME, &o.labels, 0, 0, label_names},
     {0, "header", NULL, "begin a text file with \"rows dimension\", as word2vec does", CLI_FLAG,
      &o.header, 0, 0, NULL},
     {0, "skip", "N", "leave out the first N rows", CLI_U64, &o.skip, 0, 2147483647.0, NULL},
@@ -29,12 +42,13 @@ static const struct cli_opt opts[] = {
 };
 
 static struct cli cli = {
-    .usage = "[options] INPUT... [-o OUTPUT]",
-    .about = "Convert vectors between file formats.  Several inputs are joined; - is stdin.",
+    .usage = "[options] INPUT... [-o OUTPUT]\n[options] INDEX -o OUTPUT",
+    .about = "Convert vectors between file formats, and indexes between this package, hnswlib,\n"
+	     "Faiss and usearch.  Several inputs of vectors are joined; - is stdin.",
     CLI_OPTS(opts),
 };
 
-static int write_output(const struct vec_set *set, struct err *err)
+static int write_vectors(const struct vec_set *set, struct err *err)
 {
 	struct vec_write how = {.header = o.header};
 	const char *path = o.output ? o.output : "-";
@@ -59,16 +73,76 @@ static int write_output(const struct vec_set *set, struct err *err)
 	return ret;
 }
 
+static int convert_vectors(struct err *err)
+{
+	struct vec_set set;
+	int ret = vec_set_open(&set, cli.operand, cli.n_operands, (enum vec_format)o.from, err);
+	if (ret == 0 && o.ids)
+		ret = vec_set_read_ids(&set, o.ids, err);
+	if (ret == 0)
+		ret = write_vectors(&set, err);
+	vec_set_release(&set);
+	return ret;
+}
+
+static int convert_index(enum hnsw_format from, struct err *err)
+{
+	struct hnsw_import how = {.metric = o.metric, .ids = o.ids};
+	struct vec_set set;
+	how.kernels = dist_choose(getenv("HNSW_KERNEL"), err);
+	struct hnsw *h = how.kernels ? hnsw_import(cli.operand[0], from, &how, err) : NULL;
+	int ret = -1;
+	if (!h)
+		return -1;
+	if (o.to >= FORMAT_INDEX) {
+		enum hnsw_format to = (enum hnsw_format)(o.to - FORMAT_INDEX);
+		ret = hnsw_export(h, to, o.labels == 1, o.output, err);
+	} else if (hnsw_vectors(h, cli.operand[0], &set, err) == 0) {
+		ret = write_vectors(&set, err);
+		vec_set_release(&set);
+	}
+	hnsw_free(h);
+	return ret;
+}
+
+/* Index formats go by suffix as well, unless the option says it. */
+static void add_suffix(int *format, const char *path)
+{
+	enum hnsw_format f;
+	if (*format == VEC_BY_SUFFIX && path && hnsw_format_of_path(path, &f) == 0)
+		*format = FORMAT_INDEX + (int)f;
+}
+
+static void check_options(void)
+{
+	bool from = o.from >= FORMAT_INDEX, to = o.to >= FORMAT_INDEX;
+	if (to && !from)
+		cli_usage(&cli, "vectors do not become an index here: use hnsw-build");
+	if (from && (cli.n_operands != 1 || strcmp(cli.operand[0], "-") == 0))
+		cli_usage(&cli, "an index is read from one file");
+	if (to && (!o.output || strcmp(o.output, "-") == 0))
+		cli_usage(&cli, "an index cannot be written to standard output: say -o FILE");
+	if (to && (o.skip || o.count != UINT64_MAX || o.type >= 0 || o.header))
+		cli_usage(&cli, "--skip, --count, --type and --header are for vectors");
+	if (!to && o.labels)
+		cli_usage(&cli, "--labels is for writing an index");
+	if (o.metric >= 0 && (!from || o.from == FORMAT_INDEX + HNSW_OURS))
+		cli_usage(&cli, "--metric is for reading an index of another library");
+	if (o.ids && o.from == FORMAT_INDEX + HNSW_OURS)
+		cli_usage(&cli, "the index has its ids: --ids cannot change them");
+}
+
 int main(int argc, char **argv)
 {
 	struct err err = {0};
-	struct vec_set set;
+	memcpy(format_names, vec_format_names, VEC_FORMATS * sizeof *format_names);
+	memcpy(format_names + FORMAT_INDEX, hnsw_format_names, HNSW_FORMATS * sizeof *format_names);
 	cli_parse(&cli, argc, argv, 1, SIZE_MAX);
-	int ret = vec_set_open(&set, cli.operand, cli.n_operands, (enum vec_format)o.from, &err);
-	if (ret == 0 && o.ids)
-		ret = vec_set_read_ids(&set, o.ids, &err);
-	if (ret == 0)
-		ret = write_output(&set, &err);
-	vec_set_release(&set);
+	add_suffix(&o.from, cli.operand[0]);
+	add_suffix(&o.to, o.output);
+	check_options();
+	int ret = o.from >= FORMAT_INDEX
+		      ? convert_index((enum hnsw_format)(o.from - FORMAT_INDEX), &err)
+		      : convert_vectors(&err);
 	return cli_finish(&cli, ret == 0 ? 0 : cli_error(&cli, &err));
 }

@@ -44,6 +44,8 @@ static void print_info(const char *name, const struct hnsw *h)
 	json_kv_u64(&j, "ef_construction", info.params.ef_construction);
 	json_kv_u64(&j, "ef_search", info.params.ef_search);
 	json_kv_u64(&j, "seed", info.params.seed);
+	json_key(&j, "keep_pruned");
+	json_bool(&j, info.params.keep_pruned);
 	json_key(&j, "nodes_by_top_layer");
 	json_open(&j, '[');
 	for (uint32_t l = 0; l <= info.max_level; l++)

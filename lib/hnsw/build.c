@@ -340,9 +340,10 @@ static uint32_t layer_node(const struct build *b, bool upper, uint32_t x)
 }
 
 /*
- * Algorithm 4, without extending or refilling: walk the candidates from near to far and
- * keep one if it is nearer to the base than to every kept one.  ${key}: ${count} pool keys in
- * order; the kept ones are moved to the front.  Returns how many, at most ${room}.
+ * Algorithm 4, without extending: walk the candidates from near to far and keep one if it is
+ * nearer to the base than to every kept one; then, if that was asked for, the nearest of the
+ * others as far as there is room.  ${key}: ${count} pool keys in order; the kept ones are moved
+ * to the front.  Returns how many, at most ${room}.
  */
 static size_t select_diverse(const struct build *b, struct hnsw_scratch *s, bool upper,
 			     uint64_t *key, size_t count, size_t room)
@@ -350,8 +351,9 @@ static size_t select_diverse(const struct build *b, struct hnsw_scratch *s, bool
 	const struct hnsw *h = b->h;
 	struct hnsw_point p;
 	uint32_t nodes[2 * HNSW_MAX_M]; /* of the kept ones */
+	uint64_t pruned[2 * HNSW_MAX_M];
 	float d[GROUP];
-	size_t kept = 0;
+	size_t kept = 0, spare = 0, want_pruned = h->head.flags & HNSW_KEEP_PRUNED ? room : 0;
 	for (size_t i = 0; i < count && kept < room; i++) {
 		uint32_t c = layer_node(b, upper, pool_node(key[i]));
 		float to_base = topk_distance(key[i]);
@@ -367,8 +369,12 @@ static size_t select_diverse(const struct build *b, struct hnsw_scratch *s, bool
 		if (good) {
 			nodes[kept] = c;
 			key[kept++] = key[i];
+		} else if (spare < want_pruned) {
+			pruned[spare++] = key[i];
 		}
 	}
+	for (size_t i = 0; i < spare && kept < room; i++)
+		key[kept++] = pruned[i];
 	return kept;
 }
 
@@ -388,7 +394,8 @@ static void write_row(const struct layer *l, size_t row, const uint64_t *key, si
 
 static size_t choose_links(struct build *b, struct hnsw_scratch *s, bool upper, size_t count)
 {
-	size_t m = b->h->head.m;
+	const struct hnsw_head *d = &b->h->head;
+	size_t m = !upper && d->flags & HNSW_KEEP_PRUNED ? d->m0 : d->m;
 	return count <= m ? count : select_diverse(b, s, upper, s->pool, count, m);
 }
 
@@ -657,6 +664,7 @@ struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *par
 	    .ef_search = params->ef_search,
 	    .rows = set->rows,
 	    .seed = params->seed,
+	    .flags = params->keep_pruned ? HNSW_KEEP_PRUNED : 0,
 	};
 	if (vec_set_digest(set, opts->par, &head->vectors_digest, err) != 0 ||
 	    load_vectors(h, set, opts->par, err) != 0 ||
@@ -669,8 +677,8 @@ struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *par
 	h->links0 = b.base.links;
 	h->upper_links = b.upper.links;
 	b.upper_of = mem_array(BATCH_MAX, sizeof *b.upper_of, err);
-	b.request = mem_array((size_t)BATCH_MAX * head->m, sizeof *b.request, err);
-	b.group = mem_array((size_t)BATCH_MAX * head->m + 1, sizeof *b.group, err);
+	b.request = mem_array((size_t)BATCH_MAX * head->m0, sizeof *b.request, err);
+	b.group = mem_array((size_t)BATCH_MAX * head->m0 + 1, sizeof *b.group, err);
 	b.scratch = mem_zeroed(threads, sizeof *b.scratch, err);
 	if (!b.upper_of || !b.request || !b.group || !b.scratch)
 		goto out;

@@ -24,7 +24,7 @@
 #define ID_END CHUNK_NAME('i', 'd', 'e', 'n')
 #define ID_TEXT CHUNK_NAME('i', 'd', 't', 'x')
 
-_Static_assert(sizeof(struct hnsw_head) == 128, "the header is written as it is");
+_Static_assert(sizeof(struct hnsw_head) == 136, "the header is written as it is");
 
 /* The chunks of an index and where each lies in memory. */
 static const struct part {
@@ -169,6 +169,8 @@ static int check_head(const struct hnsw *h, struct err *err)
 	if (d->ef_construction < 1 || d->ef_construction > HNSW_MAX_EF || d->ef_search < 1 ||
 	    d->ef_search > HNSW_MAX_EF)
 		return bad(h, err, "beam width");
+	if (d->flags & ~HNSW_KEEP_PRUNED || d->reserved)
+		return bad(h, err, "flags");
 	return 0;
 }
 
@@ -305,7 +307,8 @@ void hnsw_info(const struct hnsw *h, bool deep, struct hnsw_info *out)
 		       .ef_construction = d->ef_construction,
 		       .ef_search = d->ef_search,
 		       .seed = d->seed,
-		       .storage = (enum hnsw_storage)d->storage},
+		       .storage = (enum hnsw_storage)d->storage,
+		       .keep_pruned = d->flags & HNSW_KEEP_PRUNED},
 	    .dim = d->dim,
 	    .rows = d->rows,
 	    .nodes = d->nodes,

@@ -25,7 +25,10 @@ struct hnsw_head {
 	float unit;	      /* a code u stands for centre + unit * (u - 128) */
 	float error;	      /* root mean square of what the codes lose of a component */
 	float reach;	      /* largest Euclidean length of a vector */
+	uint32_t flags, reserved;
 };
+
+#define HNSW_KEEP_PRUNED 1u /* flag: how the links were chosen */
 
 /*
  * The graph, in memory or mapped.  Layer 0 links nodes.  The layers above link
@@ -97,10 +100,11 @@ struct hnsw_point {
 	bool exact; /* nothing was lost by the codes */
 };
 
-/* The code of (component - centre) / unit, to the nearest, even of two. */
+/* The code of (component - centre) / unit, to the nearest, even of two; a NaN, which only a
+ * damaged file brings about, is -128. */
 static inline int32_t hnsw_code_of(float u)
 {
-	u = u < -128 ? -128 : u;
+	u = u > -128 ? u : -128;
 	u = u > 127 ? 127 : u;
 	return (int32_t)(u + 0x1.8p23f - 0x1.8p23f);
 }

@@ -47,6 +47,9 @@ struct hnsw_params {
 	uint32_t ef_search;	  /* beam width of a search that names none */
 	uint64_t seed;		  /* of the insertion order and the levels */
 	enum hnsw_storage storage;
+	/* Fill rows of links with the nearest candidates that are not diverse (Algorithm 4's
+	 * keepPrunedConnections); a new node then asks for 2m on layer 0. */
+	bool keep_pruned;
 };
 
 #define HNSW_PARAMS_DEFAULT                                                                        \

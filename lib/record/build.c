@@ -20,6 +20,8 @@ void build_record_write(struct buf *out, const struct build_record *r)
 	json_kv_cstr(&j, "vectors_digest", r->vectors_digest);
 	json_kv_cstr(&j, "graph_digest", r->graph_digest);
 	json_kv_u64(&j, "threads", r->threads);
+	json_key(&j, "keep_pruned");
+	json_bool(&j, r->keep_pruned);
 	json_close(&j, '}');
 	buf_addc(out, '\n');
 }

@@ -17,6 +17,7 @@ struct build_record {
 	uint64_t memory_bytes;
 	char vectors_digest[DIGEST_TEXT_MAX], graph_digest[DIGEST_TEXT_MAX];
 	uint64_t threads;
+	bool keep_pruned;
 };
 
 void build_record_write(struct buf *out, const struct build_record *r);

@@ -143,6 +143,26 @@ static bool push_float(struct floats *f, float v)
 	return true;
 }
 
+/*
+ * Queries without a vector have zeros in its place.  A file in which these would be very many
+ * more than what is written there is refused, so that a small one does not take all memory.
+ */
+#define FLOATS_PER_BYTE 64
+
+static bool pad(struct scan *s, struct floats *f, uint64_t count)
+{
+	if (count > (uint64_t)(s->end - s->begin) * FLOATS_PER_BYTE) {
+		scan_fail(s, "too few of the queries have a query_embedding");
+		return false;
+	}
+	while (f->n < count)
+		if (!push_float(f, 0)) {
+			scan_fail(s, "out of memory");
+			return false;
+		}
+	return true;
+}
+
 /* The vector of query number e->n; all vectors have the dimension of the first. */
 static void scan_vector(struct scan *s, struct evalset *e, struct evalset_query *q,
 			struct floats *f)
@@ -177,11 +197,8 @@ static void scan_vector(struct scan *s, struct evalset *e, struct evalset_query 
 	if (e->dim == 0) {
 		e->dim = (uint32_t)dim;
 		/* Queries before this one had none. */
-		for (uint64_t i = 0; i < e->n * dim; i++)
-			if (!push_float(f, 0)) {
-				scan_fail(s, "out of memory");
-				return;
-			}
+		if (!pad(s, f, (e->n + 1) * dim))
+			return;
 		memmove(f->v + e->n * dim, f->v, dim * sizeof *f->v);
 		memset(f->v, 0, e->n * dim * sizeof *f->v);
 	} else if (dim != e->dim) {
@@ -194,7 +211,6 @@ static void scan_vector(struct scan *s, struct evalset *e, struct evalset_query 
 static void scan_query(struct scan *s, struct evalset *e, struct evalset_query *q, struct floats *f)
 {
 	struct span key;
-	size_t before = f->n;
 	if (!scan_object(s))
 		return;
 	while (scan_member(s, &key)) {
@@ -217,9 +233,8 @@ static void scan_query(struct scan *s, struct evalset *e, struct evalset_query *
 	}
 	if (!scan_failed(s) && !q->id)
 		scan_fail(s, "the query has no 'id'");
-	while (!scan_failed(s) && e->dim && f->n < before + e->dim)
-		if (!push_float(f, 0))
-			scan_fail(s, "out of memory");
+	if (!scan_failed(s) && e->dim)
+		pad(s, f, (e->n + 1) * e->dim);
 }
 
 static void scan_queries(struct scan *s, struct evalset *e)
@@ -277,8 +292,10 @@ int evalset_parse(struct evalset *e, struct span text, struct err *err)
 				scan_queries(&s, e);
 			else if (span_is(key, "vectors_digest")) {
 				if (!scan_null(&s) && scan_string(&s, &v)) {
-					if (v.n >= sizeof e->vectors_digest)
-						scan_fail(&s, "vectors_digest is too long");
+					if (v.n >= sizeof e->vectors_digest ||
+					    memchr(v.p, '\\', v.n))
+						scan_fail(&s,
+							  "expected 32 digits in vectors_digest");
 					else
 						memcpy(e->vectors_digest, v.p, v.n);
 				}

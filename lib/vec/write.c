@@ -168,7 +168,7 @@ static int write_hvec(struct writer *w, enum vec_type t, struct err *err)
 	const struct vec_part *p = w->set->part;
 	bool whole = w->set->parts == 1 && !w->pick && p->type == t && p->stride == row_bytes;
 	struct span data = {0};
-	if (whole)
+	if (whole && w->count)
 		data = (struct span){(const char *)p->data + w->first * row_bytes,
 				     w->count * row_bytes};
 	for (uint64_t i = 0; i < w->count; i++) {

@@ -39,7 +39,7 @@ static struct hnsw *build(float *data, uint64_t rows, uint32_t dim, enum vec_met
 			  uint32_t m, uint32_t ef, int threads)
 {
 	struct err err = {0};
-	struct hnsw_params p = {metric, m, ef, 30, 42, storage};
+	struct hnsw_params p = {metric, m, ef, 30, 42, storage, false};
 	struct hnsw_build_opts how = {.par = par_new(threads, &err),
 				      .kernels = dist_choose(NULL, &err)};
 	struct hnsw *h = hnsw_build(make_set(data, rows, dim), &p, &how, &err);

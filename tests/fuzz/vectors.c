@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* Vector files: the first byte is the format, the rest is the file. */
+#include <fcntl.h>
+
+#include "tests/fuzz/fuzz.h"
+#include "vec/set.h"
+
+static void read_rows(const struct vec_set *s)
+{
+	struct err err;
+	char tmp[VEC_ID_TEXT_MAX];
+	float *row = malloc((s->dim + 1) * sizeof *row);
+	MUST(row);
+	for (uint64_t i = 0; i < s->rows; i++) {
+		(void)!vec_set_row(s, i, row, &err);
+		MUST(vec_set_id(s, i, tmp).n <= VEC_ID_MAX);
+	}
+	free(row);
+}
+
+static void write_all(const struct vec_set *s, int fd)
+{
+	struct err err;
+	for (int f = VEC_FVECS; f < VEC_FORMATS; f++) {
+		struct vec_write how = {(enum vec_format)f, vec_set_type(s), true};
+		(void)!vec_set_write(s, &how, NULL, 0, s->rows, fd, "x", &err);
+	}
+}
+
+static void read_stream(const char *path)
+{
+	struct err err;
+	const float *v;
+	struct span id;
+	int fd = open(path, O_RDONLY);
+	struct vec_stream *s = vec_stream_new(fd, "x", &err);
+	MUST(s);
+	while (vec_stream_next(s, 0, &v, &id, &err) == 1) {
+	}
+	vec_stream_free(s);
+	close(fd);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static int null = -1;
+	struct err err;
+	struct vec_set s;
+	if (null < 0)
+		null = open("/dev/null", O_WRONLY);
+	if (size == 0)
+		return 0;
+	enum vec_format format = (enum vec_format)(VEC_FVECS + data[0] % (VEC_FORMATS - 1));
+	uint8_t *copy = malloc(size);
+	MUST(copy);
+	memcpy(copy, data + 1, size - 1);
+	if (format == VEC_HVEC)
+		fuzz_mend_chunks(copy, size - 1);
+	const char *path = fuzz_file(copy, size - 1);
+	free(copy);
+	if (vec_set_open(&s, &path, 1, format, &err) == 0) {
+		read_rows(&s);
+		write_all(&s, null);
+		vec_set_release(&s);
+	}
+	if (format == VEC_JSONL)
+		read_stream(path);
+	return 0;
+}
