@@ -112,11 +112,13 @@ static int read_settings(struct agent *a, struct err *err)
 
 /* ---- what the agent needs of a command ---- */
 
+static struct buf programs; /* see cli_programs() */
+
 static int run_program(void *ctx, const char *const argv[], struct span in, struct buf *out,
 		       struct err *err)
 {
 	(void)ctx;
-	return cli_run(&cli, OWN_NAME, argv, in, out, err);
+	return cli_run(programs.data, argv, in, out, err);
 }
 
 static void tell(void *ctx, struct span lines)
@@ -139,7 +141,7 @@ static int timed_cycle(struct agent *a, struct agent_event *e, struct err *err)
 	return ret;
 }
 
-/* Programs are run elsewhere, so the store's path must not be relative. */
+/* The store's path, which must not be relative. */
 static char *absolute_store(struct err *err)
 {
 	const char *url = cli_store(o.store);
@@ -348,9 +350,15 @@ int main(int argc, char **argv)
 	if (ret == 0)
 		ret = read_settings(&a, &err);
 	if (ret == 0)
+		ret = cli_programs(&cli, OWN_NAME, &programs, &err);
+	/* Names of indexes are not to meet files that happen to be here. */
+	if (ret == 0 && chdir("/") != 0)
+		ret = err_sys(&err, "cannot change to '/'");
+	if (ret == 0)
 		ret = verbs[verb].run(&a, &err);
 	int status = ret < 0 ? cli_error(&cli, &err) : ret;
 	catalog_close(&c);
 	free(url);
+	buf_release(&programs);
 	return cli_finish(&cli, status);
 }

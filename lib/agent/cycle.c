@@ -1,78 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* One trial, by the programs that a person would use. */
+/* One trial: what is tried, and what becomes of it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "agent/agent.h"
+#include "agent/cycle_internal.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "record/build.h"
-#include "tune/propose.h"
 
-#define ATTEMPTS 3  /* while data arrives or somebody else promotes */
-#define ARGS_MAX 24 /* of a program */
-
-/* What the journal says of an index. */
-struct past {
-	struct propose_history proposals;
-	char *eval_set; /* of the latest Trial */
-	struct promotion promotion;
-	bool has_champion; /* the journal has the Trial that is promoted */
-	struct config champion;
-	/* Trials of the champion's config, oldest first, and which of them is promoted */
-	struct buf *line;
-	size_t lines, promoted;
-};
-
-struct cycle {
-	struct agent *agent;
-	struct agent_event *event;
-	struct store *bucket;
-	struct past past;
-	char *eval_set;
-	struct buf index_path; /* of the file that is built */
-	struct buf note;
-};
-
-/* ---- programs ---- */
-
-struct words {
-	const char *word[ARGS_MAX];
-	size_t n;
-};
-
-static void add(struct words *w, const char *word)
-{
-	w->word[w->n++] = word;
-}
-
-static struct words command(const struct cycle *c, const char *program)
-{
-	struct words w = {0};
-	add(&w, program);
-	add(&w, "-q");
-	add(&w, "-S");
-	add(&w, c->agent->store_url);
-	return w;
-}
-
-static int run(struct cycle *c, const struct words *w, struct span in, struct buf *out,
-	       struct err *err)
-{
-	return c->agent->run(c->agent->ctx, w->word, in, out, err);
-}
-
-/* For what is not overhead. */
-static int run_timed(struct cycle *c, const struct words *w, struct span in, struct buf *out,
-		     struct err *err)
-{
-	uint64_t start = clock_mono_ns();
-	int ret = run(c, w, in, out, err);
-	c->agent->work_ns += clock_mono_ns() - start;
-	return ret;
-}
+#define ATTEMPTS 3 /* while somebody else promotes */
 
 /* ---- what was ---- */
 
@@ -150,133 +86,6 @@ static int choose_eval_set(struct cycle *c, struct err *err)
 	return c->eval_set ? 0 : err_set(err, ERR_NO, "index '%s' has no eval set", index);
 }
 
-/* ---- measuring ---- */
-
-static int build(struct cycle *c, const struct config *config, struct buf *record,
-		 char digest[static DIGEST_TEXT_MAX], struct err *err)
-{
-	struct buf line = BUF_INIT;
-	struct json_out j = {.b = &line};
-	struct build_record r;
-	struct words w = command(c, "hnsw-build");
-	if (c->agent->threads) {
-		add(&w, "-t");
-		add(&w, c->agent->threads);
-	}
-	add(&w, "--config");
-	add(&w, "-");
-	add(&w, "-o");
-	add(&w, c->index_path.data);
-	add(&w, "--");
-	add(&w, c->event->index_name);
-	config_write(&j, config);
-	buf_addc(&line, '\n');
-	buf_clear(record);
-	int ret = buf_ok(&line, err);
-	if (ret == 0)
-		ret = run_timed(c, &w, buf_span(&line), record, err);
-	if (ret == 0)
-		ret = build_record_parse(&r, buf_span(record), err);
-	if (ret == 0) {
-		memcpy(digest, r.vectors_digest, DIGEST_TEXT_MAX);
-		build_record_release(&r);
-	}
-	buf_release(&line);
-	return ret;
-}
-
-/* Whether the eval set has answers, and among those vectors: 1, 0, or -1. */
-static int answers_fit(struct cycle *c, const char *digest, struct err *err)
-{
-	struct evalset e;
-	int found =
-	    catalog_evalset_get(c->agent->catalog, c->eval_set, c->event->index_name, &e, err);
-	if (found == 0)
-		return err_set(err, ERR_NO, "there is no eval set '%s'", c->eval_set);
-	if (found < 0)
-		return -1;
-	int fit = e.truth_built && (!e.vectors_digest[0] || strcmp(e.vectors_digest, digest) == 0);
-	evalset_release(&e);
-	return fit;
-}
-
-static int refresh(struct cycle *c, struct err *err)
-{
-	struct buf out = BUF_INIT;
-	struct words w = command(c, "evalset");
-	add(&w, "--index");
-	add(&w, c->event->index_name);
-	add(&w, "--refresh");
-	add(&w, c->eval_set);
-	add(&w, "--");
-	add(&w, c->event->index_name);
-	int ret = run_timed(c, &w, span_of(""), &out, err);
-	buf_release(&out);
-	return ret;
-}
-
-/* Build an index whose vectors the eval set's answers are of. */
-static int build_fitting(struct cycle *c, const struct config *config, struct buf *record,
-			 struct err *err)
-{
-	char digest[DIGEST_TEXT_MAX];
-	for (int i = 0; i < ATTEMPTS; i++) {
-		if (build(c, config, record, digest, err) != 0)
-			return -1;
-		int fit = answers_fit(c, digest, err);
-		if (fit == 0 && refresh(c, err) == 0)
-			fit = answers_fit(c, digest, err);
-		else if (fit == 0)
-			return -1;
-		if (fit != 0)
-			return fit > 0 ? 0 : -1;
-	}
-	return err_set(err, ERR_TEMP, "the vectors of '%s' keep changing", c->event->index_name);
-}
-
-/* Build and measure; ${line} gets the Trial. */
-static int measure(struct cycle *c, const struct config *config, struct buf *line, struct err *err)
-{
-	struct buf record = BUF_INIT;
-	char ef[16];
-	struct words w = command(c, "hnsw-bench");
-	snprintf(ef, sizeof ef, "%u", config->ef_search);
-	add(&w, "--index");
-	add(&w, c->event->index_name);
-	add(&w, "--note");
-	add(&w, c->note.data);
-	add(&w, "-s");
-	add(&w, ef);
-	add(&w, "--");
-	add(&w, "-");
-	add(&w, c->eval_set);
-	int ret = build_fitting(c, config, &record, err);
-	if (ret == 0)
-		ret = run_timed(c, &w, buf_span(&record), line, err);
-	(void)unlink(c->index_path.data);
-	while (line->len && line->data[line->len - 1] == '\n')
-		line->len--;
-	buf_release(&record);
-	return ret;
-}
-
-/* Make a Trial durable. */
-static int append(struct cycle *c, const struct buf *line, struct err *err)
-{
-	struct buf in = BUF_INIT, out = BUF_INIT;
-	struct words w = command(c, "trial-append");
-	add(&w, "--");
-	add(&w, c->event->index_name);
-	buf_addspan(&in, buf_span(line));
-	buf_addc(&in, '\n');
-	int ret = buf_ok(&in, err);
-	if (ret == 0)
-		ret = run(c, &w, buf_span(&in), &out, err);
-	buf_release(&in);
-	buf_release(&out);
-	return ret;
-}
-
 /* ---- the trial ---- */
 
 static int mark_started(struct cycle *c, const struct config *config, struct err *err)
@@ -308,7 +117,8 @@ static int do_trial(struct cycle *c, struct err *err)
 	if (!propose_egreedy(&c->past.proposals, &config))
 		return err_set(err, ERR_NO, "search space exhausted");
 	if (config_check_bounds(&config, err) != 0 || choose_eval_set(c, err) != 0 ||
-	    mark_started(c, &config, err) != 0 || measure(c, &config, &c->event->trial, err) != 0)
+	    mark_started(c, &config, err) != 0 ||
+	    cycle_measure(c, &config, &c->event->trial, err) != 0)
 		return -1;
 	return agent_queue_put(c->agent->primary, c->event, err);
 }
@@ -333,7 +143,7 @@ static int champion_figures(struct cycle *c, const struct trial *t, struct trial
 			return 1;
 	if (config_check_bounds(&p->champion, err) != 0 ||
 	    (!c->eval_set && choose_eval_set(c, err) != 0) ||
-	    measure(c, &p->champion, line, err) != 0 || append(c, line, err) != 0 ||
+	    cycle_measure(c, &p->champion, line, err) != 0 || cycle_append(c, line, err) != 0 ||
 	    trial_parse(champion, buf_span(line), err) != 0)
 		return err_prefix(err, "cannot measure the champion again");
 	if (!trial_comparable(champion, t))
@@ -354,7 +164,7 @@ static int promote(struct cycle *c, const struct trial *t, const struct trial *c
 {
 	struct buf note = BUF_INIT, expect = BUF_INIT, in = BUF_INIT, out = BUF_INIT;
 	char floor[32];
-	struct words w = command(c, "promote");
+	struct cycle_command w = cycle_command(c, "promote");
 	buf_addf(&note, "auto-promote: recall=%.3f p50=%.0fus (was %.3f/%.0fus)",
 		 t->metrics.recall_at_k, t->metrics.search_latency_p50_us,
 		 champion ? champion->metrics.recall_at_k : 0,
@@ -364,20 +174,22 @@ static int promote(struct cycle *c, const struct trial *t, const struct trial *c
 	buf_addspan(&in, t->line);
 	buf_addc(&in, '\n');
 	snprintf(floor, sizeof floor, "%.9g", c->agent->settings.min_recall);
-	add(&w, "--unattended");
-	add(&w, "--by");
-	add(&w, "agent");
-	add(&w, "--note");
-	add(&w, note.data);
-	add(&w, "--min-recall");
-	add(&w, floor);
-	add(&w, "--expect");
-	add(&w, expect.data);
-	add(&w, "--");
-	add(&w, c->event->index_name);
+	cycle_add(&w, "--unattended");
+	cycle_add(&w, "--by");
+	cycle_add(&w, "agent");
+	cycle_add(&w, "--note");
+	cycle_add(&w, note.data);
+	cycle_add(&w, "--min-recall");
+	cycle_add(&w, floor);
+	cycle_add(&w, "--expect");
+	cycle_add(&w, expect.data);
+	cycle_add(&w, "--");
+	cycle_add(&w, c->event->index_name);
 	int ret = buf_ok(&note, err) != 0 || buf_ok(&expect, err) != 0 ? -1 : buf_ok(&in, err);
 	if (ret == 0)
-		ret = run(c, &w, buf_span(&in), &out, err) == 0 ? 1 : err->code == ERR_NO ? 0 : -1;
+		ret = cycle_run(c, &w, buf_span(&in), &out, err) == 0 ? 1
+		      : err->code == ERR_NO			      ? 0
+								      : -1;
 	buf_release(&note);
 	buf_release(&expect);
 	buf_release(&in);
@@ -412,7 +224,7 @@ static int finish(struct cycle *c, struct err *err)
 	struct err why;
 	char detail[128];
 	int promoted = -1;
-	if (trial_parse(&t, buf_span(&e->trial), err) != 0 || append(c, &e->trial, err) != 0)
+	if (trial_parse(&t, buf_span(&e->trial), err) != 0 || cycle_append(c, &e->trial, err) != 0)
 		return -1;
 	why.code = ERR_CONFLICT;
 	for (int i = 0; i < ATTEMPTS && promoted < 0 && why.code == ERR_CONFLICT; i++)
@@ -433,28 +245,46 @@ static int finish(struct cycle *c, struct err *err)
 	return agent_log(c->agent, entry, promoted ? 2 : 1, err);
 }
 
+/* A file for this index in the cache. */
+static int cache_path(struct cycle *c, const char *suffix, struct buf *path, struct err *err)
+{
+	struct buf key = BUF_INIT;
+	buf_addf(&key, "_hnsw_agent/%s%s", c->event->index_name, suffix);
+	int ret = buf_ok(&key, err);
+	if (ret == 0)
+		ret = store_cache_path(c->bucket, key.data, path, err);
+	buf_release(&key);
+	return ret;
+}
+
+static int cycle_init(struct cycle *c, struct err *err)
+{
+	c->agent->work_ns = 0;
+	c->bucket = catalog_bucket_of(c->agent->catalog, c->event->index_name, err);
+	buf_adds(&c->note, "agent: ");
+	agent_reason_text(&c->note, c->event);
+	return !c->bucket || buf_ok(&c->note, err) != 0 ||
+		       cache_path(c, ".hvec", &c->vectors_path, err) != 0 ||
+		       cache_path(c, ".hnsw", &c->index_path, err) != 0
+		   ? -1
+		   : 0;
+}
+
 int agent_cycle(struct agent *a, struct agent_event *e, struct err *err)
 {
 	struct cycle c = {.agent = a, .event = e};
-	struct buf key = BUF_INIT;
-	a->work_ns = 0;
-	c.bucket = catalog_bucket_of(a->catalog, e->index_name, err);
-	buf_adds(&c.note, "agent: ");
-	agent_reason_text(&c.note, e);
-	buf_addf(&key, "_hnsw_agent/%s.hnsw", e->index_name);
-	int ret = c.bucket && buf_ok(&c.note, err) == 0 ? buf_ok(&key, err) : -1;
-	if (ret == 0)
-		ret = store_cache_path(c.bucket, key.data, &c.index_path, err);
+	int ret = cycle_init(&c, err);
 	if (ret == 0)
 		ret = read_past(&c, err);
 	if (ret == 0 && e->trial.len == 0)
 		ret = do_trial(&c, err);
 	if (ret == 0)
 		ret = finish(&c, err);
+	cycle_clean(&c);
 	past_release(&c.past);
 	free(c.eval_set);
+	buf_release(&c.vectors_path);
 	buf_release(&c.index_path);
 	buf_release(&c.note);
-	buf_release(&key);
 	return ret;
 }

@@ -156,15 +156,20 @@ bool cli_interrupted(void);
 /* ---- other programs ---- */
 
 /*
- * Run another of these programs and wait for it: ${argv} ends with NULL, its first is the plain
- * name.  It is looked for beside this one, if that was called by a path, else in PATH, with
- * the same prefix that this one's name has before ${own}.  Its standard input is ${in}, its
- * standard output is appended to ${out}.  It runs in "/", out of reach of the terminal's
+ * Where the other programs are: what to put before their plain names.  They are beside this one,
+ * if that was called by a path, else in PATH, and have what this one's name has before ${own}.
+ */
+int cli_programs(const struct cli *c, const char *own, struct buf *prefix,
+		 struct err *err) MUST_CHECK;
+
+/*
+ * Run one and wait for it: ${argv} ends with NULL, its first is the plain name.  Its standard
+ * input is ${in}, its standard output is appended to ${out}.  It is out of reach of the terminal's
  * signals, and ends when this process does.  -1: its status was not 0; that is the code, and the
  * last line that it said on stderr is the message.
  */
-int cli_run(const struct cli *c, const char *own, const char *const argv[], struct span in,
-	    struct buf *out, struct err *err) MUST_CHECK;
+int cli_run(const char *prefix, const char *const argv[], struct span in, struct buf *out,
+	    struct err *err) MUST_CHECK;
 
 /* Threads to use: the option, or all cores if it is 0. */
 int cli_threads(uint32_t option);

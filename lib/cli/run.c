@@ -13,24 +13,22 @@
 #define OUTPUT_MAX ((size_t)1 << 30)
 #define NOT_RUN 127
 
-/* Where the program called ${name} is. */
-static int locate(const struct cli *c, const char *own, const char *name, struct buf *path,
-		  struct err *err)
+int cli_programs(const struct cli *c, const char *own, struct buf *prefix, struct err *err)
 {
 	size_t n = strlen(c->prog), rest = strlen(own);
 	/* Beside the name that was called, not beside what a link leads to. */
 	char *dir = span_dup((struct span){c->called, strlen(c->called) - n});
 	char *found = dir && dir[0] ? realpath(dir, NULL) : NULL;
 	if (found) {
-		buf_adds(path, found);
-		buf_addc(path, '/');
+		buf_adds(prefix, found);
+		buf_addc(prefix, '/');
 	}
 	free(dir);
 	free(found);
+	buf_adds(prefix, "");
 	if (n > rest && strcmp(c->prog + n - rest, own) == 0)
-		buf_add(path, c->prog, n - rest);
-	buf_adds(path, name);
-	return buf_ok(path, err);
+		buf_add(prefix, c->prog, n - rest);
+	return buf_ok(prefix, err);
 }
 
 /* In the child: become the program. */
@@ -38,8 +36,7 @@ _Noreturn static void become(const char *path, const char *const argv[], const i
 			     pid_t parent)
 {
 	/* Whoever starts after us finds nothing of ours still working. */
-	if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent ||
-	    chdir("/") != 0)
+	if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
 		_exit(NOT_RUN);
 	for (int i = 0; i < 3; i++)
 		if (dup2(fd[i], i) < 0)
@@ -104,14 +101,16 @@ static int judge(const char *path, const char *name, int status, const struct bu
 		       (int)(why.n < ERR_MSG_MAX ? why.n : ERR_MSG_MAX), why.p);
 }
 
-int cli_run(const struct cli *c, const char *own, const char *const argv[], struct span in,
-	    struct buf *out, struct err *err)
+int cli_run(const char *prefix, const char *const argv[], struct span in, struct buf *out,
+	    struct err *err)
 {
 	static const char *const names[3] = {"in", "out", "err"};
 	struct buf path = BUF_INIT, said = BUF_INIT;
 	int fd[3] = {-1, -1, -1}, status, ret = -1;
 	pid_t parent = getpid(), child;
-	if (locate(c, own, argv[0], &path, err) != 0)
+	buf_adds(&path, prefix);
+	buf_adds(&path, argv[0]);
+	if (buf_ok(&path, err) != 0)
 		goto out;
 	/* Files in memory: nothing blocks, however much is said. */
 	for (int i = 0; i < 3; i++)
