@@ -52,7 +52,7 @@ check "and in the log" "cat $events/$today/batch_* | tail -n 3 | cmp - done"
 check "it is a Trial with a note" "trial-list docs | tail -n 1 | jq -e '.note == \"agent: manual\" and .eval_set == \"ev\" and .provenance.vectors_digest != null'"
 check "of what propose would have said" "trial-list docs | head -n 1 | propose --history - | jq -c '[.ef_construction, .ef_search]' >a; trial-list docs | tail -n 1 | jq -c '.config | [.ef_construction, .ef_search]' | cmp - a"
 check "without a champion it is promoted" "promoted --full docs | jq -e '.current.promoted_by == \"agent\" and (.current.note | test(\"^auto-promote: recall=[01][.][0-9]{3} p50=[0-9]+us [(]was 0[.]000/0us[)]$\"))'"
-check "its files are gone" "test -z \"\$(find store/primary/.cache -name '*.h*')\""
+check "its files are gone" "test -z \"\$(find store -path '*_hnsw_agent*' -name '*.h*')\""
 check "nothing waits" "test ! -e $queue"
 status 1 "no wake is due yet" $agent once
 
@@ -206,7 +206,7 @@ wait $pid 2>/dev/null
 check "the event is still there" "ls $queue | test \$(wc -l) -eq 1"
 check "enqueueing it again changes nothing" "$agent enqueue docs | jq -e .waiting_already"
 check "nothing blocks the next start" "$fast once | jq -se 'map(.kind) | .[0] == \"trial_started\" and .[1] == \"trial_completed\"'"
-check "nothing is left" "test ! -e $queue && test -z \"\$(find store/primary/.cache -name '*.h*')\""
+check "nothing is left" "test ! -e $queue && test -z \"\$(find store -path '*_hnsw_agent*' -name '*.h*')\""
 
 # ---- full ----
 check "256 events" "for i in \$(seq 256); do $agent enqueue q\$i || exit 1; done | test \$(wc -l) -eq 256"
