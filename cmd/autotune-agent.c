@@ -244,49 +244,39 @@ static int do_once(struct agent *a, struct err *err)
 	}
 }
 
-/* Sleep until the queue is to be looked at again; a signal ends it. */
-static void pause_for(uint64_t ns)
-{
-	struct timespec t = {(time_t)(ns / SECOND_NS), (long)(ns % SECOND_NS)};
-	if (!cli_interrupted())
-		nanosleep(&t, NULL);
-}
-
-/* One look at what there is to do.  Failures are told, and no reason to end. */
-static enum agent_turn look(struct agent *a, bool wake)
+/* One look at what there is to do; false: it failed. */
+static bool look(struct agent *a, bool wake, enum agent_turn *what)
 {
 	struct err err = {0};
-	enum agent_turn what = AGENT_NOTHING;
-	if (turn(a, wake, &what, &err) != 0) {
+	int ret = turn(a, wake, what, &err);
+	/* Nothing of this is a reason to end. */
+	if (ret != 0 || *what == AGENT_FAILED)
 		cli_error(&cli, &err);
-		pause_for(a->settings.cycle_interval_secs * SECOND_NS);
-	} else if (what == AGENT_FAILED) {
-		cli_error(&cli, &err);
-	}
-	return what;
+	return ret == 0;
 }
 
+/* Go on until asked to stop, or nobody hears any more what is done. */
 static int loop(struct agent *a, const struct agent_presence *p, struct err *err)
 {
-	uint64_t interval = a->settings.cycle_interval_secs * SECOND_NS,
-		 wake_at = clock_mono_ns() + interval;
+	const struct timespec pause = {0, POLL_NS};
 	const struct err *undelivered = a->ctx;
+	uint64_t interval = a->settings.cycle_interval_secs * SECOND_NS, look_at = 0,
+		 wake_at = clock_mono_ns() + interval;
 	for (;;) {
 		int stop = agent_stop_asked(a->primary, p, err);
-		if (stop < 0)
-			return -1;
-		if (stop || cli_interrupted())
-			return 0;
-		if (undelivered->code != ERR_NONE) {
-			*err = *undelivered;
-			return -1;
-		}
-		bool wake = clock_mono_ns() >= wake_at;
-		enum agent_turn what = look(a, wake);
+		if (stop != 0 || cli_interrupted())
+			return stop < 0 ? -1 : 0;
+		if (undelivered->code != ERR_NONE)
+			return err_set(err, undelivered->code, "%s", undelivered->msg);
+		enum agent_turn what = AGENT_NOTHING;
+		uint64_t now = clock_mono_ns();
+		bool wake = now >= wake_at;
+		if (now >= look_at && !look(a, wake, &what))
+			look_at = clock_mono_ns() + interval;
 		if (wake && what != AGENT_BUSY)
 			wake_at = clock_mono_ns() + interval;
-		if (what != AGENT_DONE && what != AGENT_FAILED)
-			pause_for(POLL_NS);
+		if (what != AGENT_DONE && !cli_interrupted())
+			nanosleep(&pause, NULL);
 	}
 }
 
