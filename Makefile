@@ -43,7 +43,7 @@ endif
 
 ALL_CFLAGS = $(base_flags) $(CFLAGS)
 ALL_LDFLAGS = $(if $(SAN),-fsanitize=$(SAN)) -pthread -Wl,--as-needed $(LDFLAGS)
-LDLIBS = -ljq -lzstd -lm
+LDLIBS = -lcurl -ljq -lzstd -lm
 
 # Objects of different flags never mix.
 flag_hash := $(shell printf '%s' '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(CPPFLAGS)' | cksum | cut -d' ' -f1)
@@ -80,8 +80,10 @@ $(OUT)/%.o: %.c
 # Instructions that not every processor has stand in files of their own; these are only
 # entered after the processor was asked.
 ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
-$(OUT)/lib/vec/dist_avx2.o: FILE_FLAGS = -mavx2 -mfma
-$(OUT)/lib/vec/dist_avx512.o: FILE_FLAGS = -mavx512f -mavx512dq -mavx512bw -mavx512vl
+$(OUT)/lib/vec/dist_portable.o $(OUT)/lib/hnsw/point.o $(OUT)/lib/hnsw/quantise.o: \
+	FILE_FLAGS = -O3
+$(OUT)/lib/vec/dist_avx2.o: FILE_FLAGS = -O3 -mavx2 -mfma
+$(OUT)/lib/vec/dist_avx512.o: FILE_FLAGS = -O3 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512vnni
 endif
 
 $(OUT)/tests/unit/%.o: FILE_FLAGS = -I.

@@ -4,21 +4,22 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "catalog/operand.h"
 #include "cli/cli.h"
-#include "embed/embedder.h"
+#include "embed/texts.h"
 #include "eval/make.h"
 
 #define DEFAULT_K 10
 #define DEFAULT_SAMPLE 1000
 
 static struct {
-	const char *output, *save, *index, *queries, *texts, *embedder, *hold_out, *refresh, *info,
-	    *store;
+	const char *output, *save, *index, *queries, *texts, *hold_out, *refresh, *info, *store;
 	uint32_t k, threads;
 	uint64_t count, seed;
 	int metric, format;
-} o = {.seed = 42, .metric = -1};
+	struct embed_options embed;
+} o = {.seed = 42, .metric = -1, .embed = EMBED_OPTIONS_INIT};
 
 static const struct cli_opt opts[] = {
     {'o', "output", "FILE", "write the eval set here (default: stdout)", CLI_STR, &o.output, 0, 0,
@@ -33,8 +34,7 @@ static const struct cli_opt opts[] = {
      NULL},
     {0, "texts", "FILE", "take the queries from JSONL texts, {\"id\":...,\"text\":...}", CLI_STR,
      &o.texts, 0, 0, NULL},
-    {0, "embedder", "SPEC", "what turns these texts into vectors: hash[:DIM] (default hash)",
-     CLI_STR, &o.embedder, 0, 0, NULL},
+    CLI_OPTS_EMBED(o.embed),
     {0, "hold-out", "REST", "take the sampled rows out of the vectors and write the others to REST",
      CLI_STR, &o.hold_out, 0, 0, NULL},
     {0, "refresh", "EVALSET", "compute the answers of an eval set again", CLI_STR, &o.refresh, 0, 0,
@@ -159,51 +159,79 @@ static int from_file(struct evalset *e, struct err *err)
 	return ret;
 }
 
-static int take_text(struct evalset *e, uint64_t i, struct span line, struct text_line *t,
-		     const struct embedder *embedder, struct err *err)
+/* What turns texts into vectors that go with these. */
+static struct embedder *open_embedder(const struct vec_set *set, struct err *err)
 {
-	struct evalset_query *q = &e->query[i];
+	struct embed_setup setup = {.options = &o.embed,
+				    EMBED_SETUP_ENV,
+				    .store_url = cli_store(o.store),
+				    .make_store = cli_store_named(o.store),
+				    .dim = set->dim,
+				    .warn = cli_warn_to(&cli)};
+	return embedder_new(&setup, err);
+}
+
+static int take_text(void *ctx, const struct text_row *row, struct err *err)
+{
+	struct evalset *e = ctx;
 	char number[VEC_ID_TEXT_MAX];
 	struct vec_set numbers = VEC_SET_INIT;
-	if (text_line_parse(t, line, err) != 0)
+	e->dim = row->dim;
+	struct evalset_query *q = evalset_add(e, err);
+	if (!q)
 		return -1;
-	q->id = span_dup(t->has_id ? buf_span(&t->id) : vec_set_id(&numbers, i, number));
-	q->text = span_dup(buf_span(&t->text));
+	q->id = span_dup(row->has_id ? row->id : vec_set_id(&numbers, row->number, number));
+	q->text = span_dup(row->text);
 	q->has_vector = true;
-	if (!q->id || !q->text)
-		return err_nomem(err);
-	return embedder_run(embedder, buf_span(&t->text), e->vectors + i * e->dim, err);
+	memcpy(e->vectors + (e->n - 1) * e->dim, row->v, e->dim * sizeof *row->v);
+	return q->id && q->text ? 0 : err_nomem(err);
 }
 
 static int from_texts(struct evalset *e, const struct vec_set *set, struct err *err)
 {
-	struct buf all = BUF_INIT;
-	struct text_line t = {0};
-	struct embedder embedder;
-	uint64_t lines = 0, n = 0, number = 0;
-	int ret = embedder_init(&embedder, o.embedder ? o.embedder : "hash", set->dim, err);
-	if (ret == 0)
-		ret = strcmp(o.texts, "-") == 0 ? io_read_fd(0, "stdin", STORE_BLOB_MAX, &all, err)
-						: io_read_file(o.texts, STORE_BLOB_MAX, &all, err);
-	for (size_t i = 0; i < all.len; i++)
-		lines += all.data[i] == '\n' || i + 1 == all.len;
-	if (ret == 0)
-		ret = evalset_init(e, lines, embedder.dim, err);
-	for (size_t at = 0; ret == 0 && at < all.len && (!o.count || n < o.count);) {
-		struct span line = {all.data + at, strcspn(all.data + at, "\n")};
-		number++;
-		at += line.n + 1;
-		if (line.n && take_text(e, n++, line, &t, &embedder, err) != 0)
-			ret =
-			    err_prefix(err, "'%s' line %llu", o.texts, (unsigned long long)number);
-	}
-	/* Blank lines were no queries. */
-	e->n = n;
-	if (ret == 0 && n == 0)
+	struct texts t = {.limit = o.count, .row = take_text, .ctx = e};
+	t.embedder = open_embedder(set, err);
+	int ret = t.embedder ? texts_read_file(&t, o.texts, err) : -1;
+	embedder_free(t.embedder);
+	if (ret == 0 && e->n == 0)
 		ret = err_set(err, ERR_DATA, "'%s' has no queries", o.texts);
-	text_line_release(&t);
-	buf_release(&all);
 	return ret;
+}
+
+/* Give the queries that have a text but no vector one. */
+static int embed_missing(struct evalset *e, const struct vec_set *set, struct err *err)
+{
+	struct embedder *embedder = open_embedder(set, err);
+	size_t window = embedder ? embedder_window(embedder) : 1, bad;
+	struct span *text = mem_array(window, sizeof *text, err);
+	uint64_t *query = mem_array(window, sizeof *query, err);
+	struct embed_rows rows;
+	int ret = embedder && text && query ? 0 : -1;
+	for (uint64_t i = 0; ret == 0 && i < e->n;) {
+		size_t n = 0;
+		for (; i < e->n && n < window; i++)
+			if (!e->query[i].has_vector && e->query[i].text) {
+				query[n] = i;
+				text[n++] = span_of(e->query[i].text);
+			}
+		ret = embedder_run(embedder, text, n, &rows, &bad, err);
+		if (ret != 0 && bad != SIZE_MAX)
+			err_prefix(err, "query '%.100s'", e->query[query[bad]].id);
+		for (size_t q = 0; ret == 0 && q < n; q++)
+			ret = evalset_set_vector(e, query[q], rows.v + q * rows.dim, rows.dim, err);
+	}
+	embedder_free(embedder);
+	free(text);
+	free(query);
+	return ret;
+}
+
+static uint64_t count_without_vector(const struct evalset *e)
+{
+	uint64_t n = 0;
+	for (uint64_t i = 0; i < e->n; i++)
+		n += !e->query[i].has_vector;
+	return n;
 }
 
 static int make_queries(struct evalset *e, struct vec_set *set, struct err *err)
@@ -305,6 +333,10 @@ static void check_options(void)
 		cli_usage(&cli, "%s", err.msg);
 	if (!o.refresh && !o.info && cli.n_operands == 0)
 		cli_usage(&cli, "no operand");
+	if ((o.embed.embedder || o.embed.url) && !o.texts && !o.refresh)
+		cli_usage(&cli, "--embedder and --url are for --texts and --refresh");
+	if (o.refresh && o.embed.url && !o.embed.embedder)
+		cli_usage(&cli, "--url is for texts: say which --embedder");
 	if (o.info && cli.n_operands)
 		cli_usage(&cli, "--info takes no operand");
 }
@@ -348,6 +380,8 @@ int main(int argc, char **argv)
 	if (!o.refresh &&
 	    (make_queries(&e, &set, &err) != 0 || describe(&e, meta.index_name, &err) != 0))
 		goto out;
+	if (o.refresh && o.embed.embedder && embed_missing(&e, &set, &err) != 0)
+		goto out;
 	struct make_truth how = {.base = &set, .progress = on_progress, .ctx = &progress};
 	how.metric = o.metric >= 0     ? (enum vec_metric)o.metric
 		     : meta.has_metric ? meta.metric
@@ -366,6 +400,12 @@ int main(int argc, char **argv)
 		cli_note(&cli, "%llu queries, k=%u, metric %s, over %llu vectors",
 			 (unsigned long long)e.n, e.k, vec_metric_name(e.metric),
 			 (unsigned long long)set.rows);
+	uint64_t left = count_without_vector(&e);
+	if (ret == 0 && left)
+		cli_note(&cli,
+			 "%llu queries have no vector and got no answers (--embedder makes "
+			 "vectors of their texts)",
+			 (unsigned long long)left);
 out:
 	evalset_release(&e);
 	vec_set_release(&set);

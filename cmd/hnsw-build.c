@@ -11,9 +11,9 @@
 static struct {
 	uint32_t m, ef_construction, ef_search, threads;
 	uint64_t seed;
-	int metric, format;
+	int metric, format, storage;
 	const char *config, *output, *store;
-} o = {.seed = UINT64_MAX, .metric = -1};
+} o = {.seed = UINT64_MAX, .metric = -1, .storage = HNSW_AUTO};
 
 static const struct cli_opt opts[] = {
     {'o', "output", "FILE", "the index file to write", CLI_STR, &o.output, 0, 0, NULL},
@@ -24,6 +24,8 @@ static const struct cli_opt opts[] = {
     CLI_OPT_METRIC(&o.metric),
     {0, "config", "FILE", "take the config from a JSON line, - is stdin; options go before it",
      CLI_STR, &o.config, 0, 0, NULL},
+    {0, "storage", "NAME", "how the index holds vectors: f32, u8, sq8, auto (default)", CLI_NAME,
+     &o.storage, 0, 0, hnsw_storage_names},
     CLI_OPT_FORMAT(&o.format),
     CLI_OPT_THREADS(&o.threads, "all cores"),
     CLI_OPT_STORE(&o.store),
@@ -56,7 +58,12 @@ static bool on_progress(void *ctx, uint64_t done, uint64_t total)
 static struct hnsw *build(const struct vec_set *set, const struct config *c, enum vec_metric metric,
 			  struct par *par, double *seconds, struct err *err)
 {
-	struct hnsw_params params = {metric, c->m, c->ef_construction, c->ef_search, c->seed};
+	struct hnsw_params params = {.metric = metric,
+				     .m = c->m,
+				     .ef_construction = c->ef_construction,
+				     .ef_search = c->ef_search,
+				     .seed = c->seed,
+				     .storage = (enum hnsw_storage)o.storage};
 	struct cli_progress progress;
 	struct hnsw_build_opts how = {.par = par, .progress = on_progress, .ctx = &progress};
 	how.kernels = dist_choose(getenv("HNSW_KERNEL"), err);
@@ -80,7 +87,7 @@ static void print_record(const struct hnsw *h, const struct config *c, double se
 	    .vectors = info.rows,
 	    .dimensions = info.dim,
 	    .metric = info.params.metric,
-	    .storage = info.storage,
+	    .storage = info.params.storage,
 	    .build_time_secs = seconds,
 	    .memory_bytes = info.total_bytes,
 	    .threads = (uint64_t)cli_threads(o.threads),

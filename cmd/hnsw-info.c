@@ -35,7 +35,7 @@ static void print_info(const char *name, const struct hnsw *h)
 	json_open(&j, '{');
 	json_kv_cstr(&j, "index", name);
 	json_kv_cstr(&j, "metric", vec_metric_name(info.params.metric));
-	json_kv_cstr(&j, "storage", vec_type_name(info.storage));
+	json_kv_cstr(&j, "storage", hnsw_storage_names[info.params.storage]);
 	json_kv_u64(&j, "vectors", info.rows);
 	json_kv_u64(&j, "distinct_vectors", info.nodes);
 	json_kv_u64(&j, "dimensions", info.dim);
@@ -52,6 +52,7 @@ static void print_info(const char *name, const struct hnsw *h)
 	json_kv_f64(&j, "mean_degree", (double)info.links / (double)info.nodes);
 	json_kv_u64(&j, "max_degree", info.max_degree);
 	json_kv_u64(&j, "vector_bytes", info.vector_bytes);
+	json_kv_u64(&j, "code_bytes", info.code_bytes);
 	json_kv_u64(&j, "link_bytes", info.link_bytes);
 	json_kv_u64(&j, "id_bytes", info.id_bytes);
 	json_kv_u64(&j, "memory_bytes", info.total_bytes);

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* ingest - append a batch of vectors to a dataset */
+#include <stdlib.h>
+#include <string.h>
+
 #include "agent/queue.h"
 #include "catalog/catalog.h"
 #include "cli/cli.h"
+#include "embed/texts.h"
 #include "json/write.h"
 
 static struct {
 	const char *batch_id, *bucket, *ids, *store;
 	int format;
 	bool dry_run;
-} o;
+	struct embed_options embed;
+} o = {.embed = EMBED_OPTIONS_INIT};
 
 static const struct cli_opt opts[] = {
     {0, "batch-id", "ID", "a name for the batch, so that ingesting it again does nothing", CLI_STR,
@@ -19,6 +24,7 @@ static const struct cli_opt opts[] = {
     {0, "ids", "FILE", "take the ids of the rows from the lines of FILE", CLI_STR, &o.ids, 0, 0,
      NULL},
     CLI_OPT_FORMAT(&o.format),
+    CLI_OPTS_EMBED(o.embed),
     CLI_OPT_DRY_RUN(&o.dry_run),
     CLI_OPT_STORE(&o.store),
 };
@@ -26,8 +32,9 @@ static const struct cli_opt opts[] = {
 static struct cli cli = {
     .usage = "[options] DATASET [VECTORS...]",
     .about =
-	"Append one write-once batch of vectors with ids to a dataset (default: JSONL on stdin).\n"
-	"It is durable when this returns.",
+	"Append one write-once batch of vectors with ids to a dataset (default: JSONL on stdin);\n"
+	"with --embedder, of the vectors of texts, {\"id\":...,\"text\":...}.  It is durable when\n"
+	"this returns.",
     CLI_OPTS(opts),
 };
 
@@ -43,6 +50,54 @@ static void print_result(const char *dataset, const struct dataset_appended *a)
 	json_bool(&j, a->repeated);
 	json_close(&j, '}');
 	buf_addc(&cli_out.b, '\n');
+}
+
+/* ---- texts, embedded on the way ---- */
+
+static struct cli_progress embedding;
+
+static int take_row(void *ctx, const struct text_row *row, struct err *err)
+{
+	struct vec_rows *rows = ctx;
+	cli_progress_show(&embedding, row->number + 1, 0);
+	if (rows->rows > 0 && row->has_id != (rows->id_end != NULL))
+		return err_set(err, ERR_DATA,
+			       row->has_id ? "has an id, though lines before it have none"
+					   : "has no key 'id', though lines before it have");
+	rows->dim = row->dim;
+	float *v = vec_rows_next(rows, err);
+	if (!v)
+		return -1;
+	memcpy(v, row->v, row->dim * sizeof *v);
+	if (!row->has_id)
+		return 0;
+	buf_addspan(&rows->id_text, row->id);
+	return vec_rows_id(rows, err);
+}
+
+static int read_texts(void *embedder, int fd, const char *name, struct vec_rows *rows,
+		      struct err *err)
+{
+	struct texts t = {.embedder = embedder, .row = take_row, .ctx = rows};
+	return texts_read_fd(&t, fd, name, err);
+}
+
+static int open_rows(struct vec_set *rows, const char *const *paths, size_t n, struct err *err)
+{
+	if (!o.embed.embedder)
+		return vec_set_open(rows, paths, n, (enum vec_format)o.format, err);
+	struct embed_setup setup = {.options = &o.embed,
+				    EMBED_SETUP_ENV,
+				    .store_url = cli_store(o.store),
+				    .make_store = true,
+				    .dry_run = o.dry_run,
+				    .warn = cli_warn_to(&cli)};
+	struct embedder *e = embedder_new(&setup, err);
+	cli_progress_start(&embedding, &cli, "embedded texts:");
+	int ret = e ? vec_set_read(rows, paths, n, read_texts, e, err) : -1;
+	cli_progress_end(&embedding);
+	embedder_free(e);
+	return ret;
 }
 
 /* Tell autotune-agent.  The batch is there whether it can be told or not. */
@@ -63,6 +118,10 @@ int main(int argc, char **argv)
 	struct dataset_appended done;
 	cli_parse(&cli, argc, argv, 1, SIZE_MAX);
 	c.warn = cli_warn_to(&cli);
+	if (o.embed.embedder && o.format)
+		cli_usage(&cli, "--format is for vectors, not for texts");
+	if (!o.embed.embedder && (o.embed.url || o.embed.model))
+		cli_usage(&cli, "--url and --model are for texts: say which --embedder");
 	bool files = cli.n_operands > 1;
 	struct dataset_append a = {.dataset = cli.operand[0],
 				   .bucket = o.bucket,
@@ -77,8 +136,8 @@ int main(int argc, char **argv)
 	if (ret == 0)
 		ret = catalog_open(&c, cli_store(o.store), false, &err);
 	if (ret == 0)
-		ret = vec_set_open(&rows, files ? cli.operand + 1 : from_stdin,
-				   files ? cli.n_operands - 1 : 1, (enum vec_format)o.format, &err);
+		ret = open_rows(&rows, files ? cli.operand + 1 : from_stdin,
+				files ? cli.n_operands - 1 : 1, &err);
 	if (ret == 0 && o.ids)
 		ret = vec_set_read_ids(&rows, o.ids, &err);
 	if (ret == 0)

@@ -5,7 +5,7 @@
 vectors 2000 24 1 >v.jsonl
 check "build without a store" hnsw-build v.jsonl -o a.hnsw
 check "one record" "test \$(wc -l <out) -eq 1 && jq -e '.index == \"a.hnsw\" and .vectors == 2000 and .dimensions == 24 and
-	.metric == \"cosine\" and .storage == \"f32\" and .build_time_secs > 0 and .memory_bytes > 192000 and
+	.metric == \"cosine\" and .storage == \"sq8\" and .build_time_secs > 0 and .memory_bytes > 192000 and
 	.config == {ef_construction: 80, ef_search: 30, seed: 42, m: 16} and (.vectors_digest | length) == 32 and
 	(.graph_digest | length) == 32' out"
 check "no store was made" 'test ! -e store'
@@ -22,6 +22,15 @@ for k in avx512 avx2 neon portable; do
 	fi
 done
 check "the format of the input does not matter" "hnsw-convert v.jsonl -o v.hvec && hnsw-build v.hvec -o b.hnsw && cmp a.hnsw b.hnsw"
+for s in f32 sq8; do
+	check "storage $s" "hnsw-build --storage $s v.jsonl -o b.hnsw | jq -e '.storage == \"$s\"' && hnsw-info --check b.hnsw | jq -e '.storage == \"$s\"'"
+done
+status 2 "storage u8 would lose something" hnsw-build --storage u8 v.jsonl -o b.hnsw
+says "would lose something" "says so"
+jq -c '.vector |= map(. * 100 | floor | fabs | . % 256)' v.jsonl >whole.jsonl
+check "whole numbers are held in bytes" "hnsw-build --metric l2 whole.jsonl -o b.hnsw | jq -e '.storage == \"u8\"' && hnsw-info --check b.hnsw | jq -e '.vector_bytes == 0'"
+(cat v.jsonl; echo '{"id":"far","vector":[1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9,1e9]}') >far.jsonl
+check "an outlier that would coarsen all codes" "hnsw-build --metric l2 far.jsonl -o b.hnsw | jq -e '.storage == \"f32\"'"
 check "another seed makes another graph" "hnsw-build --seed 43 v.jsonl -o b.hnsw && ! cmp -s a.hnsw b.hnsw"
 check "all files pass the check" hnsw-info --check a.hnsw b.hnsw
 check "hnsw-info tells the parameters" "hnsw-info a.hnsw | jq -e '.m == 16 and .ef_construction == 80 and .ef_search == 30 and

@@ -3,13 +3,11 @@
 . "$(dirname "$0")/lib.sh"
 out_dir=${HNSW_OUT:-$bin/..}
 
-cd "$root" || exit 1
 if [ -n "${SAN:-}" ]; then
 	report 0 "layers # SKIP instrumented objects"
 else
-	check "layers" 'cd "$dir" && "$root/scripts/check-layers" "$out_dir/libhnsw-tools.a"'
+	check "layers" '"$root/scripts/check-layers" "$out_dir/libhnsw-tools.a"'
 fi
-cd "$dir" || exit 1
 if command -v shellcheck >/dev/null; then
 	check "shell scripts are clean" "shellcheck -s sh '$bin/autotune' '$bin/activate' $root/scripts/deps $root/scripts/demo $root/scripts/check $root/scripts/check-layers $root/scripts/check-docs"
 else

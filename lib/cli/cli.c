@@ -87,14 +87,26 @@ const char *cli_store(const char *option)
 	return option ? option : env && env[0] ? env : "./store";
 }
 
+bool cli_store_named(const char *option)
+{
+	const char *env = getenv("HNSW_STORE");
+	return option || (env && env[0]);
+}
+
 /* ---- help ---- */
+
+/* Whether the argument may be left out. */
+static bool is_optional(const struct cli_opt *o)
+{
+	return o->arg && o->arg[0] == '[';
+}
 
 static void print_option(const struct cli_opt *o)
 {
 	char left[64];
 	snprintf(left, sizeof left, "%c%c%c --%s%s%s", o->letter ? '-' : ' ',
-		 o->letter ? o->letter : ' ', o->letter ? ',' : ' ', o->name, o->arg ? " " : "",
-		 o->arg ? o->arg : "");
+		 o->letter ? o->letter : ' ', o->letter ? ',' : ' ', o->name,
+		 o->arg && !is_optional(o) ? " " : "", o->arg ? o->arg : "");
 	if (strlen(left) > 27)
 		printf("  %s\n  %-27s  %s\n", left, "", o->help);
 	else
@@ -151,10 +163,12 @@ static void parse_list(const struct cli *c, const struct cli_opt *o, const char 
 {
 	struct cli_list *list = o->to;
 	uint64_t min = (uint64_t)o->min, max = (uint64_t)o->max, lo, hi;
-	const char *colon = strchr(text, ':');
+	const char *colon = text ? strchr(text, ':') : NULL;
 	struct err err;
 	free(list->v);
-	*list = (struct cli_list){0};
+	*list = (struct cli_list){.given = true};
+	if (!text)
+		return;
 	if (colon) {
 		if (num_u64((struct span){text, (size_t)(colon - text)}, min, max, &lo) != 0 ||
 		    num_u64(span_of(colon + 1), lo, max, &hi) != 0 || hi - lo > 100000)
@@ -289,7 +303,10 @@ void cli_parse(struct cli *c, int argc, char **argv, size_t min, size_t max)
 	*p++ = ':';
 	for (size_t i = 0; i < n; i++) {
 		const struct cli_opt *o = table_entry(c, i);
-		longs[i] = (struct option){o->name, o->kind != CLI_FLAG, NULL, OPT_FIRST + (int)i};
+		int has_arg = o->kind == CLI_FLAG ? no_argument
+			      : is_optional(o)	  ? optional_argument
+						  : required_argument;
+		longs[i] = (struct option){o->name, has_arg, NULL, OPT_FIRST + (int)i};
 		if (o->letter) {
 			*p++ = o->letter;
 			if (o->kind != CLI_FLAG)

@@ -24,12 +24,14 @@ enum cli_kind {
 struct cli_list {
 	uint32_t *v;
 	size_t n;
+	bool given; /* perhaps without numbers */
 };
 
 struct cli_opt {
 	char letter; /* 0: none */
 	const char *name;
-	const char *arg; /* what the help calls its argument; NULL for CLI_FLAG */
+	/* What the help calls its argument; NULL for CLI_FLAG.  "[=WHAT]": it may be left out. */
+	const char *arg;
 	const char *help;
 	enum cli_kind kind;
 	void *to;
@@ -83,6 +85,42 @@ struct cli_opt {
 		    0, NULL                                                                      \
 	}
 
+#define CLI_OPT(letter, name, arg, help, kind, to, min, max, names) \
+	{                                                           \
+		letter, name, arg, help, kind, to, min, max, names  \
+	}
+
+/* What turns texts into vectors; ${o} is a struct embed_options. */
+#define CLI_OPTS_EMBED(o)                                                                          \
+	CLI_OPT(0, "embedder", "SPEC",                                                             \
+		"hash (built in; default), or the servers ollama or openai; each may have :DIM",   \
+		CLI_STR, &(o).embedder, 0, 0, NULL),                                               \
+	    CLI_OPT(0, "url", "URL", "of the server (ollama: default http://127.0.0.1:11434)",     \
+		    CLI_STR, &(o).url, 0, 0, NULL),                                                \
+	    CLI_OPT(0, "model", "NAME", "the server's model", CLI_STR, &(o).model, 0, 0, NULL),    \
+	    CLI_OPT(0, "prefix", "TEXT", "put TEXT before every text", CLI_STR, &(o).prefix, 0, 0, \
+		    NULL),                                                                         \
+	    CLI_OPT(0, "encoding", "NAME", "openai: ask for float or base64 (default float)",      \
+		    CLI_NAME, &(o).encoding, 0, 0, embed_encodings),                               \
+	    CLI_OPT(0, "truncate", NULL, "ollama: let the server cut texts that are too long",     \
+		    CLI_FLAG, &(o).truncate, 0, 0, NULL),                                          \
+	    CLI_OPT(0, "batch", "N", "texts a request (default 32)", CLI_U32, &(o).batch, 1, 2048, \
+		    NULL),                                                                         \
+	    CLI_OPT(0, "parallel", "N", "requests under way at once (default 4)", CLI_U32,         \
+		    &(o).parallel, 1, 64, NULL),                                                   \
+	    CLI_OPT(0, "retries", "N", "further attempts of a request that fails (default 5)",     \
+		    CLI_U32, &(o).retries, 0, 100, NULL),                                          \
+	    CLI_OPT(0, "timeout", "S", "seconds that an attempt may take (default 120)", CLI_F64,  \
+		    &(o).timeout_s, 0.001, 86400, NULL),                                           \
+	    CLI_OPT(0, "deadline", "S", "seconds that all of it may take (default 0: no limit)",   \
+		    CLI_F64, &(o).deadline_s, 0, 1e9, NULL),                                       \
+	    CLI_OPT(0, "api-key-file", "FILE",                                                     \
+		    "the API key is in FILE (default: $HNSW_API_KEY, for openai else "             \
+		    "$OPENAI_API_KEY)",                                                            \
+		    CLI_STR, &(o).key_file, 0, 0, NULL),                                           \
+	    CLI_OPT(0, "no-cache", NULL, "do without the cache of vectors in the store", CLI_FLAG, \
+		    &(o).no_cache, 0, 0, NULL)
+
 struct cli {
 	const char *usage; /* what follows the program's name; more forms after newlines */
 	const char *about; /* one sentence or a few */
@@ -122,6 +160,9 @@ struct warn_to cli_warn_to(const struct cli *c);
 /* The store that options and environment name. */
 const char *cli_store(const char *option);
 
+/* Whether one of them names it, so that it may be created for what is only a help. */
+bool cli_store_named(const char *option);
+
 /* ---- standard output ---- */
 
 extern struct io_sink cli_out;
@@ -144,6 +185,7 @@ struct cli_progress {
 };
 
 void cli_progress_start(struct cli_progress *p, const struct cli *c, const char *doing);
+/* ${total}: 0 if it is not known. */
 void cli_progress_show(struct cli_progress *p, uint64_t done, uint64_t total);
 void cli_progress_end(struct cli_progress *p);
 

@@ -34,11 +34,16 @@ void cli_progress_show(struct cli_progress *p, uint64_t done, uint64_t total)
 		return;
 	double spent = (double)(now - p->start_ns) / 1e9, rate = (double)done / spent;
 	char left[32];
+	p->last_ns = now;
+	if (total == 0) {
+		fprintf(stderr, "\r%s: %s %llu, %.0f/s\033[K", p->cli->prog, p->doing,
+			(unsigned long long)done, rate);
+		return;
+	}
 	seconds_text(left, sizeof left, (double)(total - done) / rate);
 	fprintf(stderr, "\r%s: %s %llu of %llu (%.0f%%), %.0f/s, %s left\033[K", p->cli->prog,
 		p->doing, (unsigned long long)done, (unsigned long long)total,
 		100.0 * (double)done / (double)total, rate, left);
-	p->last_ns = now;
 }
 
 void cli_progress_end(struct cli_progress *p)

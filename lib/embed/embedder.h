@@ -7,28 +7,68 @@
 
 #include "base/buf.h"
 
-/* What turns texts into vectors. */
-struct embedder {
+/* What a command line says of an embedder; the same for all programs (CLI_OPTS_EMBED). */
+struct embed_options {
+	const char *embedder; /* hash, ollama or openai, each with or without :DIM; NULL: hash */
+	const char *url, *model;
+	const char *prefix; /* put before every text */
+	const char *key_file;
+	int encoding; /* of embed_encodings */
+	bool truncate, no_cache;
+	uint32_t batch, parallel, retries;
+	double timeout_s, deadline_s;
+};
+
+#define EMBED_OPTIONS_INIT                                                               \
+	{                                                                                \
+		.prefix = "", .batch = 32, .parallel = 4, .retries = 5, .timeout_s = 120 \
+	}
+
+enum embed_encoding { EMBED_FLOAT, EMBED_BASE64 };
+
+/* Names by number, NULL at the end. */
+extern const char *const embed_encodings[];
+
+struct embed_setup {
+	const struct embed_options *options;
+	/* From the environment, as EMBED_SETUP_ENV does; each may be NULL. */
+	const char *hnsw_key, *openai_key, *ca_file;
+	const char *store_url; /* where the cache is */
+	bool make_store;       /* else there is no cache where there is no store */
+	bool dry_run;	       /* nothing is written */
+	uint32_t dim;	       /* that every vector must have, where the spec has none; 0: any */
+	struct warn_to warn;
+};
+
+/* For commands, which alone read the environment. */
+#define EMBED_SETUP_ENV                                                             \
+	.hnsw_key = getenv("HNSW_API_KEY"), .openai_key = getenv("OPENAI_API_KEY"), \
+	.ca_file = getenv("CURL_CA_BUNDLE")
+
+/*
+ * What turns texts into vectors: the built-in feature hashing, or a server that is asked over HTTP,
+ * with a cache in the store.
+ */
+struct embedder;
+
+/* ERR_USAGE: options that cannot be meant. */
+struct embedder *embedder_new(const struct embed_setup *setup, struct err *err) MUST_CHECK;
+void embedder_free(struct embedder *e);
+
+/* How many texts are best embedded by one call. */
+size_t embedder_window(const struct embedder *e);
+
+struct embed_rows {
+	const float *v; /* n x dim, the embedder's, until the next call */
 	uint32_t dim;
 };
 
-/* ${spec}: "hash" or "hash:DIM"; ${dim}, if not 0, is the dimension when the spec has none.
- * ERR_USAGE. */
-int embedder_init(struct embedder *e, const char *spec, uint32_t dim, struct err *err) MUST_CHECK;
-
-/* One text to e->dim floats. */
-int embedder_run(const struct embedder *e, struct span text, float *out,
-		 struct err *err) MUST_CHECK;
-
-/* One line of texts: decoded copies. */
-struct text_line {
-	struct buf id; /* empty: none */
-	bool has_id;
-	struct buf text;
-};
-
-/* {"id":"x","text":"..."}, the id a string or a number or absent; ERR_DATA "column 3: ...". */
-int text_line_parse(struct text_line *t, struct span line, struct err *err) MUST_CHECK;
-void text_line_release(struct text_line *t);
+/*
+ * Embed ${n} texts.  What was answered before a failure is in the cache.  ERR_TEMP: no answer,
+ * after all attempts; ERR_DATA: a bad answer, or texts that the server refuses; then ${bad},
+ * otherwise SIZE_MAX, is the number of the text.
+ */
+int embedder_run(struct embedder *e, const struct span *text, size_t n, struct embed_rows *out,
+		 size_t *bad, struct err *err) MUST_CHECK;
 
 #endif

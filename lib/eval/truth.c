@@ -73,7 +73,7 @@ static int load_row(const struct scan_job *s, uint64_t i, float *out, struct err
 static void distances(const struct scan_job *s, const float *q, const float *block, uint32_t n,
 		      float *out)
 {
-	struct dist_rows rows = {block, s->stride, s->job->base->dim};
+	struct dist_rows rows = {block, s->stride * sizeof *block, s->job->base->dim};
 	dist_to_rows(s->job->kernels, s->job->metric, q, &rows, NULL, n, out);
 }
 

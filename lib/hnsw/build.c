@@ -33,7 +33,6 @@ struct build {
 	uint8_t *level;		/* a node */
 	const uint32_t *row_of; /* rows in order of insertion */
 	struct par *par;
-	const struct dist_kernels *kernels;
 	struct hnsw_scratch *scratch; /* one a thread */
 	struct err *err;	      /* one a thread */
 	uint32_t *upper_of;	      /* of the batch's nodes: number as upper */
@@ -216,6 +215,52 @@ out:
 	return ret;
 }
 
+static void drop_block(struct hnsw *h, const void *p)
+{
+	for (size_t i = 0; i < h->blocks; i++)
+		if (h->block[i].p == p)
+			mem_block_release(&h->block[i]);
+}
+
+/* Make codes of the vectors, if there are to be any; exact ones take the place of the floats. */
+static int make_codes(struct hnsw *h, enum hnsw_storage want, const struct hnsw_build_opts *opts,
+		      struct err *err)
+{
+	struct hnsw_head *d = &h->head;
+	struct hnsw_scratch s;
+	float *centre = new_block(h, d->stride, sizeof *centre, err);
+	if (!centre || hnsw_choose_storage(h, want, centre, opts->par, err) != 0)
+		return -1;
+	if (d->storage == HNSW_F32)
+		return 0;
+	uint8_t *codes = new_block(h, d->nodes, d->code_stride, err);
+	uint32_t *norms = new_block(h, d->nodes, sizeof *norms, err);
+	if (!codes || !norms)
+		return -1;
+	h->codes = codes;
+	h->norms = norms;
+	h->centre = centre;
+	hnsw_quantise(h, codes, norms, opts->par);
+	if (d->storage == HNSW_U8) {
+		drop_block(h, h->vectors);
+		h->vectors = NULL;
+	} else if (want == HNSW_AUTO) {
+		if (hnsw_scratch_init(&s, h, opts->kernels, err) != 0)
+			return -1;
+		if (!hnsw_codes_tell(h, &s)) {
+			drop_block(h, codes);
+			drop_block(h, norms);
+			h->codes = NULL;
+			h->norms = NULL;
+			d->storage = HNSW_F32;
+			d->code_stride = 0;
+			d->unit = d->error = d->reach = 0;
+		}
+		hnsw_scratch_release(&s);
+	}
+	return 0;
+}
+
 static int keep_ids(struct hnsw *h, const struct vec_set *set, struct err *err)
 {
 	if (!set->id_end)
@@ -299,11 +344,11 @@ static uint32_t layer_node(const struct build *b, bool upper, uint32_t x)
  * keep one if it is nearer to the base than to every kept one.  ${key}: ${count} pool keys in
  * order; the kept ones are moved to the front.  Returns how many, at most ${room}.
  */
-static size_t select_diverse(const struct build *b, bool upper, uint64_t *key, size_t count,
-			     size_t room)
+static size_t select_diverse(const struct build *b, struct hnsw_scratch *s, bool upper,
+			     uint64_t *key, size_t count, size_t room)
 {
 	const struct hnsw *h = b->h;
-	struct dist_rows rows = {h->vectors, h->head.stride, h->head.dim};
+	struct hnsw_point p;
 	uint32_t nodes[2 * HNSW_MAX_M]; /* of the kept ones */
 	float d[GROUP];
 	size_t kept = 0;
@@ -311,10 +356,11 @@ static size_t select_diverse(const struct build *b, bool upper, uint64_t *key, s
 		uint32_t c = layer_node(b, upper, pool_node(key[i]));
 		float to_base = topk_distance(key[i]);
 		bool good = true;
+		if (kept)
+			hnsw_point_node(h, s->kernels, c, s->code[1], &p);
 		for (size_t j = 0; good && j < kept; j += GROUP) {
 			size_t n = kept - j < GROUP ? kept - j : GROUP;
-			dist_to_rows(b->kernels, (enum vec_metric)h->head.metric, hnsw_vector(h, c),
-				     &rows, nodes + j, n, d);
+			hnsw_distances(h, s, &p, nodes + j, n, d);
 			for (size_t k = 0; k < n; k++)
 				good &= !(d[k] < to_base);
 		}
@@ -340,27 +386,28 @@ static void write_row(const struct layer *l, size_t row, const uint64_t *key, si
 
 /* ---- phase one: each node of the batch finds its neighbours ---- */
 
-static size_t choose_links(struct build *b, bool upper, uint64_t *pool, size_t count)
+static size_t choose_links(struct build *b, struct hnsw_scratch *s, bool upper, size_t count)
 {
 	size_t m = b->h->head.m;
-	return count <= m ? count : select_diverse(b, upper, pool, count, m);
+	return count <= m ? count : select_diverse(b, s, upper, s->pool, count, m);
 }
 
 static void insert_node(struct build *b, struct hnsw_scratch *s, uint32_t node)
 {
 	const struct hnsw *h = b->h;
-	const float *v = hnsw_vector(h, node);
+	struct hnsw_point p;
 	size_t ef = h->head.ef_construction, count = 1;
 	uint32_t level = b->level[node], top = h->head.upper ? h->head.max_level : 0;
 	uint32_t upper_row = level ? h->upper_first[b->upper_of[node - b->done]] : 0;
 	uint64_t saved[HNSW_MAX_LEVEL + 1];
+	hnsw_point_node(h, s->kernels, node, s->code[0], &p);
 	if (top) {
-		s->pool[0] = hnsw_descend(h, s, v, level < top ? level : top);
+		s->pool[0] = hnsw_descend(h, s, &p, level < top ? level : top);
 		for (uint32_t l = level < top ? level : top; l > 0; l--) {
 			s->pool[0] &= ~(uint64_t)1;
-			count = hnsw_beam(h, s, v, l, 1, ef);
+			count = hnsw_beam(h, s, &p, l, 1, ef);
 			saved[l] = s->pool[0] & ~(uint64_t)1;
-			size_t kept = choose_links(b, true, s->pool, count);
+			size_t kept = choose_links(b, s, true, count);
 			write_row(&b->upper, upper_row + l - 1, s->pool, kept);
 			s->pool[0] = saved[l];
 		}
@@ -369,13 +416,13 @@ static void insert_node(struct build *b, struct hnsw_scratch *s, uint32_t node)
 	} else {
 		uint32_t first = 0;
 		float d;
-		hnsw_distances(h, s, v, &first, 1, &d);
+		hnsw_distances(h, s, &p, &first, 1, &d);
 		s->pool[0] = pool_key(d, first);
 	}
 	for (uint32_t l = top + 1; l <= level; l++)
 		write_row(&b->upper, upper_row + l - 1, NULL, 0);
-	count = hnsw_beam(h, s, v, 0, 1, ef);
-	count = choose_links(b, false, s->pool, count);
+	count = hnsw_beam(h, s, &p, 0, 1, ef);
+	count = choose_links(b, s, false, count);
 	write_row(&b->base, node, s->pool, count);
 }
 
@@ -410,8 +457,10 @@ static void sort_keys(uint64_t *key, size_t count)
 }
 
 /* Add ${count} links to the row of ${to}; if they do not fit, choose anew among all. */
-static void merge_links(struct build *b, const struct back_link *r, size_t count, uint64_t *key)
+static void merge_links(struct build *b, struct hnsw_scratch *s, const struct back_link *r,
+			size_t count)
 {
+	uint64_t *key = s->pool;
 	const struct layer *l = b->merge_layer;
 	size_t row = r->to, have = 0;
 	uint32_t *links = l->links + row * l->stride;
@@ -431,7 +480,7 @@ static void merge_links(struct build *b, const struct back_link *r, size_t count
 	for (size_t i = 0; i < count; i++)
 		key[n++] = pool_key(r[i].distance, r[i].from);
 	sort_keys(key, n);
-	n = select_diverse(b, b->merge_upper, key, n, l->room);
+	n = select_diverse(b, s, b->merge_upper, key, n, l->room);
 	write_row(l, row, key, n);
 }
 
@@ -439,8 +488,8 @@ static void merge_groups(void *ctx, uint64_t begin, uint64_t end, int thread)
 {
 	struct build *b = ctx;
 	for (uint64_t g = begin; g < end; g++)
-		merge_links(b, b->request + b->group[g], b->group[g + 1] - b->group[g],
-			    b->scratch[thread].pool);
+		merge_links(b, &b->scratch[thread], b->request + b->group[g],
+			    b->group[g + 1] - b->group[g]);
 }
 
 static int by_destination(const void *a, const void *b)
@@ -592,13 +641,12 @@ struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *par
 	if (!h)
 		return NULL;
 	struct hnsw_head *head = &h->head;
-	struct build b = {.h = h, .par = opts->par, .kernels = opts->kernels};
+	struct build b = {.h = h, .par = opts->par};
 	struct mem_block base_dist = {0}, upper_dist = {0};
 	size_t threads = (size_t)par_threads(opts->par);
 	int ret = -1;
 	*head = (struct hnsw_head){
 	    .metric = params->metric,
-	    .storage = VEC_F32,
 	    .dim = set->dim,
 	    .stride = (uint32_t)num_round_up(set->dim, HNSW_ROW_PAD),
 	    .m = params->m,
@@ -611,7 +659,8 @@ struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *par
 	    .seed = params->seed,
 	};
 	if (vec_set_digest(set, opts->par, &head->vectors_digest, err) != 0 ||
-	    load_vectors(h, set, opts->par, err) != 0 || assign_levels(&b, err) != 0)
+	    load_vectors(h, set, opts->par, err) != 0 ||
+	    make_codes(h, params->storage, opts, err) != 0 || assign_levels(&b, err) != 0)
 		goto out;
 	if (alloc_layer(h, &b.base, &base_dist, head->nodes, head->stride0, head->m0, err) != 0 ||
 	    alloc_layer(h, &b.upper, &upper_dist, head->upper_rows, head->stride_upper, head->m,

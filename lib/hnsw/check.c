@@ -59,9 +59,17 @@ static int check_links(const struct hnsw *h, struct err *err)
 
 static int check_vectors(const struct hnsw *h, struct err *err)
 {
-	for (uint32_t i = 0; i < h->head.nodes; i++)
-		if (vec_first_nonfinite(hnsw_vector(h, i), h->head.stride) != h->head.stride)
+	for (uint32_t i = 0; h->vectors && i < h->head.nodes; i++)
+		if (vec_first_nonfinite(hnsw_vector(h, i, NULL), h->head.stride) != h->head.stride)
 			return fail(h, err, "a value that is not finite in node", i);
+	for (uint32_t i = 0; h->norms && i < h->head.nodes; i++) {
+		const uint8_t *code = hnsw_code(h, i);
+		uint32_t norm = 0;
+		for (uint32_t k = 0; k < h->head.code_stride; k++)
+			norm += (uint32_t)((code[k] - 128) * (code[k] - 128));
+		if (norm != h->norms[i])
+			return fail(h, err, "a wrong norm of node", i);
+	}
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +11,9 @@
 
 #define HEAD CHUNK_NAME('h', 'e', 'a', 'd')
 #define VECTORS CHUNK_NAME('v', 'e', 'c', 't')
+#define CODES CHUNK_NAME('c', 'o', 'd', 'e')
+#define NORMS CHUNK_NAME('n', 'o', 'r', 'm')
+#define CENTRE CHUNK_NAME('c', 'n', 't', 'r')
 #define LINKS_0 CHUNK_NAME('l', 'n', 'k', '0')
 #define UPPER_NODE CHUNK_NAME('u', 'p', 'n', 'o')
 #define UPPER_FIRST CHUNK_NAME('u', 'p', 'f', 'i')
@@ -20,7 +24,7 @@
 #define ID_END CHUNK_NAME('i', 'd', 'e', 'n')
 #define ID_TEXT CHUNK_NAME('i', 'd', 't', 'x')
 
-_Static_assert(sizeof(struct hnsw_head) == 112, "the header is written as it is");
+_Static_assert(sizeof(struct hnsw_head) == 128, "the header is written as it is");
 
 /* The chunks of an index and where each lies in memory. */
 static const struct part {
@@ -29,6 +33,9 @@ static const struct part {
 	bool optional;
 } parts[] = {
     {VECTORS, offsetof(struct hnsw, vectors), false},
+    {CODES, offsetof(struct hnsw, codes), false},
+    {NORMS, offsetof(struct hnsw, norms), false},
+    {CENTRE, offsetof(struct hnsw, centre), false},
     {LINKS_0, offsetof(struct hnsw, links0), false},
     {UPPER_NODE, offsetof(struct hnsw, upper_node), false},
     {UPPER_FIRST, offsetof(struct hnsw, upper_first), false},
@@ -49,6 +56,12 @@ static uint64_t part_bytes(const struct hnsw *h, uint32_t name)
 	switch (name) {
 	case VECTORS:
 		return (uint64_t)d->nodes * d->stride * sizeof(float);
+	case CODES:
+		return (uint64_t)d->nodes * d->code_stride;
+	case NORMS:
+		return (uint64_t)d->nodes * sizeof(uint32_t);
+	case CENTRE:
+		return d->stride * sizeof(float);
 	case LINKS_0:
 		return (uint64_t)d->nodes * d->stride0 * sizeof(uint32_t);
 	case UPPER_NODE:
@@ -78,7 +91,16 @@ static const void *part_data(const struct hnsw *h, const struct part *p)
 
 static bool has_part(const struct hnsw *h, const struct part *p)
 {
-	return !p->optional || h->id_end;
+	switch (p->name) {
+	case VECTORS:
+		return h->head.storage != HNSW_U8;
+	case CODES:
+	case NORMS:
+	case CENTRE:
+		return h->head.storage != HNSW_F32;
+	default:
+		return !p->optional || h->id_end;
+	}
 }
 
 struct digest hnsw_graph_digest(const struct hnsw *h)
@@ -89,7 +111,8 @@ struct digest hnsw_graph_digest(const struct hnsw *h)
 	struct digest_seq seq = {0};
 	digest_seq_add(&seq, params, sizeof params);
 	for (size_t i = 0; i < N_PARTS; i++)
-		if (!parts[i].optional && parts[i].name != VECTORS)
+		if (!parts[i].optional && has_part(h, &parts[i]) && parts[i].name != VECTORS &&
+		    parts[i].name != CODES && parts[i].name != NORMS)
 			digest_seq_add(&seq, part_data(h, &parts[i]), part_bytes(h, parts[i].name));
 	return digest_seq_end(&seq);
 }
@@ -124,10 +147,13 @@ static int check_head(const struct hnsw *h, struct err *err)
 	const struct hnsw_head *d = &h->head;
 	if (d->metric >= VEC_METRICS || d->dim < 1 || d->dim > VEC_MAX_DIM)
 		return bad(h, err, "metric or dimension");
-	if (d->storage != VEC_F32)
+	if (d->storage >= HNSW_STORAGES)
 		return err_set(err, ERR_DATA,
 			       "'%s' stores vectors in a type that this version does not read",
 			       h->name);
+	if (d->code_stride != (d->storage == HNSW_F32 ? 0 : num_round_up(d->dim, DIST_CODE_PAD)) ||
+	    !(d->unit >= 0 && d->unit < 1e15f && d->error >= 0 && d->reach >= 0))
+		return bad(h, err, "codes");
 	if (d->m < HNSW_MIN_M || d->m > HNSW_MAX_M || d->m0 < d->m || d->m0 > 2 * HNSW_MAX_M)
 		return bad(h, err, "number of links");
 	if (d->stride != num_round_up(d->dim, HNSW_ROW_PAD) ||
@@ -179,7 +205,7 @@ static int find_parts(struct hnsw *h, const struct io_map *map, struct err *err)
 	h->id_text_bytes = text ? text->size : 0;
 	for (size_t i = 0; i < N_PARTS; i++) {
 		const struct chunk *c = chunk_find(&h->chunks, parts[i].name);
-		if (!c && parts[i].optional)
+		if (parts[i].optional ? !c : !has_part(h, &parts[i]))
 			continue;
 		if (!c || c->size != part_bytes(h, parts[i].name))
 			return err_set(err, ERR_DATA,
@@ -278,8 +304,8 @@ void hnsw_info(const struct hnsw *h, bool deep, struct hnsw_info *out)
 		       .m = d->m,
 		       .ef_construction = d->ef_construction,
 		       .ef_search = d->ef_search,
-		       .seed = d->seed},
-	    .storage = (enum vec_type)d->storage,
+		       .seed = d->seed,
+		       .storage = (enum hnsw_storage)d->storage},
 	    .dim = d->dim,
 	    .rows = d->rows,
 	    .nodes = d->nodes,
@@ -294,12 +320,14 @@ void hnsw_info(const struct hnsw *h, bool deep, struct hnsw_info *out)
 		uint64_t bytes = part_bytes(h, parts[i].name);
 		if (parts[i].name == VECTORS)
 			out->vector_bytes += bytes;
+		else if (parts[i].name == CODES || parts[i].name == NORMS)
+			out->code_bytes += bytes;
 		else if (parts[i].optional)
 			out->id_bytes += bytes;
 		else
 			out->link_bytes += bytes;
 	}
-	out->total_bytes = out->vector_bytes + out->link_bytes + out->id_bytes;
+	out->total_bytes = out->vector_bytes + out->code_bytes + out->link_bytes + out->id_bytes;
 	if (!deep)
 		return;
 	out->level_nodes[0] = d->nodes - d->upper;

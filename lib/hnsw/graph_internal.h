@@ -21,6 +21,10 @@ struct hnsw_head {
 	uint32_t nodes, upper, upper_rows, dups;
 	uint64_t rows, seed;
 	struct digest vectors_digest, graph_digest;
+	uint32_t code_stride; /* bytes a row of codes; 0 if there are none */
+	float unit;	      /* a code u stands for centre + unit * (u - 128) */
+	float error;	      /* root mean square of what the codes lose of a component */
+	float reach;	      /* largest Euclidean length of a vector */
 };
 
 /*
@@ -31,9 +35,13 @@ struct hnsw_head {
  */
 struct hnsw {
 	struct hnsw_head head;
-	const float *vectors;	     /* nodes x stride, zeros after dim; unit length if cosine */
-	const uint32_t *links0;	     /* nodes x stride0; the first m0 are used */
-	const uint32_t *upper_node;  /* upper */
+	const float *vectors;	    /* nodes x stride, zeros after dim; unit length if cosine;
+				     * none if the codes are exact */
+	const uint8_t *codes;	    /* nodes x code_stride, 128 after dim; none for floats only */
+	const uint32_t *norms;	    /* nodes: sums of squares of (code - 128), if there are codes */
+	const float *centre;	    /* stride, if there are codes */
+	const uint32_t *links0;	    /* nodes x stride0; the first m0 are used */
+	const uint32_t *upper_node; /* upper */
 	const uint32_t *upper_first; /* upper + 1 */
 	const uint32_t *upper_links; /* upper_rows x stride_upper; the first m are used */
 	const uint32_t *node_row;    /* nodes */
@@ -44,7 +52,7 @@ struct hnsw {
 	uint64_t id_text_bytes;
 	/* What the above lies in. */
 	struct io_map map;
-	struct mem_block block[10];
+	struct mem_block block[13];
 	size_t blocks;
 	struct chunk_set chunks;
 	char *name;
@@ -63,10 +71,64 @@ static inline const uint32_t *hnsw_row_upper(const struct hnsw *h, uint32_t uppe
 	return row < h->upper_first[upper + 1] ? h->upper_links + row * h->head.stride_upper : NULL;
 }
 
-static inline const float *hnsw_vector(const struct hnsw *h, uint32_t node)
+static inline const uint8_t *hnsw_code(const struct hnsw *h, uint32_t node)
 {
-	return h->vectors + (size_t)node * h->head.stride;
+	return h->codes + (size_t)node * h->head.code_stride;
 }
+
+/* A node's vector, padded; where only codes are kept it is put together in ${tmp}, a stride long.
+ */
+const float *hnsw_vector(const struct hnsw *h, uint32_t node, float *tmp);
+
+/*
+ * What distances are measured from, a node or a query, in the form that the index needs.  With
+ * u - 128 a node's code and q the point's, both about the centre, and D = sum((u - 128) * q):
+ *
+ *	l2	unit_q^2 * norm_q + unit^2 * norm - 2 * unit * unit_q * D
+ *	cosine	half of that: for vectors of unit length it is the same as 1 - cos
+ *	ip	1 - unit * unit_q * D, the centre being 0
+ */
+struct hnsw_point {
+	const float *vector; /* padded; NULL for a node of which there are codes */
+	const int8_t *code;
+	int32_t bias; /* 128 * sum of the code */
+	uint32_t norm;
+	float unit;
+	bool exact; /* nothing was lost by the codes */
+};
+
+/* The code of (component - centre) / unit, to the nearest, even of two. */
+static inline int32_t hnsw_code_of(float u)
+{
+	u = u < -128 ? -128 : u;
+	u = u > 127 ? 127 : u;
+	return (int32_t)(u + 0x1.8p23f - 0x1.8p23f);
+}
+
+/* Whether codes would lose nothing of a vector. */
+bool hnsw_is_coded(const float *v, const float *centre, float unit, uint32_t dim);
+
+/* A node as point; its code, if it needs one, is put together in ${code}. */
+void hnsw_point_node(const struct hnsw *h, const struct dist_kernels *k, uint32_t node,
+		     int8_t *code, struct hnsw_point *p);
+
+/* A query (dim floats) as point, in ${s}->query and ${s}->code[0]. */
+void hnsw_point_query(const struct hnsw *h, struct hnsw_scratch *s, const float *query,
+		      struct hnsw_point *p);
+
+/*
+ * Choose how to store ${h}->vectors (nodes rows, loaded) in 8 bits, and set head.storage, unit,
+ * error, reach and code_stride, and ${centre}, a stride long.  ERR_USAGE if ${want} cannot be had.
+ */
+int hnsw_choose_storage(struct hnsw *h, enum hnsw_storage want, float *centre, struct par *par,
+			struct err *err) MUST_CHECK;
+
+/* Fill codes and norms from the vectors. */
+void hnsw_quantise(const struct hnsw *h, uint8_t *codes, uint32_t *norms, struct par *par);
+
+/* Whether, among some of the rows, the codes find the nearest of a vector again; they do not
+ * where a few rows lie far out and the unit is too coarse for the others. */
+bool hnsw_codes_tell(const struct hnsw *h, struct hnsw_scratch *s);
 
 /* One entry of the search pool: order of (distance, node), lowest bit: expanded. */
 static inline uint64_t pool_key(float distance, uint32_t node)
@@ -80,15 +142,22 @@ static inline uint32_t pool_node(uint64_t key)
 }
 
 /*
- * Distances of the query in the scratch to ${count} nodes; ${count} rows were or are
- * being prefetched.
+ * Distances of a point to ${count} nodes, at most 2 HNSW_MAX_M at once; by the codes, where there
+ * are any.
  */
-void hnsw_distances(const struct hnsw *h, struct hnsw_scratch *s, const float *query,
+void hnsw_distances(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
 		    const uint32_t *nodes, size_t count, float *out);
+
+/* How much an estimate near the distance ${d} may plausibly exceed the distance itself. */
+float hnsw_slack(const struct hnsw *h, const struct hnsw_point *p, float d);
+
+/* The same by the vectors: what a search reports. */
+void hnsw_exact_distances(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
+			  const uint32_t *nodes, size_t count, float *out);
 
 /* Greedy descent (Algorithm 2 with ef = 1) from the entry point to layer ${level} >= 1;
  * the nearest upper there, as key of (distance, upper). */
-uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const float *query,
+uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
 		      uint32_t level);
 
 /* Room for ${keys} keys in s->pool. */
@@ -99,8 +168,30 @@ int hnsw_scratch_reserve(struct hnsw_scratch *s, size_t keys, struct err *err) M
  * to ${ef} keys there in increasing order and returns how many.  On layers above 0
  * entries and results are uppers.
  */
-size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const float *query, uint32_t level,
-		 size_t count, size_t ef);
+size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
+		 uint32_t level, size_t count, size_t ef);
+
+/*
+ * Widths at which a beam that is wider is asked what narrower ones would have found.  A beam of
+ * width e pops and admits what a wider one does, in the same order, until the first e entries of
+ * the pool are all expanded; that is where it stops.  So the wider one passes through the results
+ * of all narrower ones.
+ */
+struct hnsw_stops {
+	const size_t *ef; /* increasing */
+	size_t n, next;
+	size_t
+	    lowest; /* place in the pool where something came in since the last stop, or SIZE_MAX */
+	/* ef[next] is reached: its pool is the beginning of s->pool, which has ${count} entries. */
+	void (*reached)(struct hnsw_stops *stops, size_t count);
+};
+
+/* Beam search on layer 0 of the greatest width, with stops. */
+size_t hnsw_beam_stops(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
+		       size_t count, struct hnsw_stops *stops);
+
+/* Ask for the vectors of nodes from memory, before exact distances. */
+void hnsw_ask_for_vectors(const struct hnsw *h, const uint32_t *nodes, size_t count);
 
 /*
  * Make every node reachable from the entry point on layer 0: each that is not gets a link

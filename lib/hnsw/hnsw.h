@@ -25,17 +25,34 @@
 #define HNSW_MAX_EF 1000000
 #define HNSW_MAX_LEVEL 31
 
+/*
+ * How an index holds its vectors.  In the 8-bit forms a component is stored as a number u
+ * of 0..255 that stands for centre + unit * (u - 128); each component has its own centre.
+ */
+enum hnsw_storage {
+	HNSW_F32, /* floats, as given (unit length for cosine) */
+	HNSW_U8,  /* 8 bits that hold every component exactly; whole numbers, as a rule */
+	HNSW_SQ8, /* 8 bits to find the way by, and the floats to rank what was found */
+	HNSW_STORAGES,
+	HNSW_AUTO = HNSW_STORAGES /* build only: u8 if it is exact, else sq8 */
+};
+
+/* Names by number, "auto" the last, then NULL. */
+extern const char *const hnsw_storage_names[];
+
 struct hnsw_params {
 	enum vec_metric metric;
 	uint32_t m;		  /* links a new node asks for; a row on layer 0 has room for 2m */
 	uint32_t ef_construction; /* beam width while building */
 	uint32_t ef_search;	  /* beam width of a search that names none */
 	uint64_t seed;		  /* of the insertion order and the levels */
+	enum hnsw_storage storage;
 };
 
-#define HNSW_PARAMS_DEFAULT                                                                       \
-	{                                                                                         \
-		.metric = VEC_COSINE, .m = 16, .ef_construction = 80, .ef_search = 30, .seed = 42 \
+#define HNSW_PARAMS_DEFAULT                                                                        \
+	{                                                                                          \
+		.metric = VEC_COSINE, .m = 16, .ef_construction = 80, .ef_search = 30, .seed = 42, \
+		.storage = HNSW_AUTO                                                               \
 	}
 
 struct hnsw;
@@ -82,7 +99,6 @@ void hnsw_free(struct hnsw *h);
 
 struct hnsw_info {
 	struct hnsw_params params;
-	enum vec_type storage;
 	uint32_t dim;
 	uint64_t rows, nodes; /* nodes < rows when vectors are equal */
 	uint32_t m0;	      /* room in a row of layer 0 */
@@ -90,7 +106,7 @@ struct hnsw_info {
 	uint64_t level_nodes[HNSW_MAX_LEVEL + 1]; /* nodes whose highest layer it is */
 	uint64_t links, upper_links;		  /* links on layer 0 and above */
 	uint32_t max_degree;			  /* on layer 0 */
-	uint64_t vector_bytes, link_bytes, id_bytes, total_bytes;
+	uint64_t vector_bytes, code_bytes, link_bytes, id_bytes, total_bytes;
 	struct digest vectors_digest, graph_digest;
 };
 
@@ -114,12 +130,16 @@ struct hnsw_hit {
 /* What one searching thread needs; grows with ef and is reused. */
 struct hnsw_scratch {
 	const struct dist_kernels *kernels;
-	float *query; /* padded copy */
+	float *query;	 /* padded copy */
+	float *row;	 /* a row of 8-bit storage as floats */
+	int8_t *code[2]; /* of the query or node in hand, and of a candidate for a link */
 	uint64_t *pool;
 	size_t pool_cap;
 	uint64_t *visited; /* a bit a node */
 	uint32_t *touched; /* nodes whose bit is set, as far as there is room */
 	size_t n_touched;
+	uint64_t *memo; /* of exact distances, while several widths are looked at */
+	size_t memo_mask;
 	bool overflow;	    /* there were more */
 	uint64_t distances; /* computed so far, over all searches */
 	uint64_t hops;	    /* nodes expanded so far */
@@ -144,6 +164,26 @@ void hnsw_scratch_release(struct hnsw_scratch *s);
  */
 int hnsw_search(const struct hnsw *h, const float *query, size_t k, size_t ef,
 		struct hnsw_scratch *s, struct hnsw_hit *hits, struct err *err) MUST_CHECK;
+
+/* What hnsw_search_curve is to tell of each width, and where it puts the hits. */
+struct hnsw_curve {
+	struct hnsw_hit *hits; /* room for k */
+	/*
+	 * Width number ${i}: there are ${n} hits, and a search of this width computes
+	 * ${distances} distances.  ${same}: the hits are those of the width before.
+	 */
+	void (*point)(void *ctx, size_t i, int n, uint64_t distances, bool same);
+	void *ctx;
+};
+
+/*
+ * What hnsw_search finds at each of ${n} >= 1 increasing beam widths, each at least 1, and how
+ * many distances it computes for that, all from one search at the greatest.  0, or -1 when
+ * memory runs out.
+ */
+int hnsw_search_curve(const struct hnsw *h, const float *query, size_t k, const uint32_t *ef,
+		      size_t n, struct hnsw_scratch *s, const struct hnsw_curve *to,
+		      struct err *err) MUST_CHECK;
 
 /* The k exactly nearest rows, by computing every distance. */
 int hnsw_search_exact(const struct hnsw *h, const float *query, size_t k, struct hnsw_scratch *s,

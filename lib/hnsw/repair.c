@@ -51,10 +51,12 @@ static bool adopt(struct repair *r, uint32_t from, uint32_t to, bool may_replace
 	if (at == HNSW_NONE && may_replace) {
 		/* The farthest link that is not how its target was reached. */
 		float d, worst = 0;
+		struct hnsw_point p;
+		hnsw_point_node(h, r->scratch->kernels, from, r->scratch->code[0], &p);
 		for (uint32_t i = 0; i < h->head.m0; i++) {
 			if (r->parent[row[i]] == from)
 				continue;
-			hnsw_distances(h, r->scratch, hnsw_vector(h, from), &row[i], 1, &d);
+			hnsw_distances(h, r->scratch, &p, &row[i], 1, &d);
 			if (at == HNSW_NONE || d >= worst) {
 				at = i;
 				worst = d;
@@ -73,16 +75,17 @@ static size_t near_nodes(struct repair *r, uint32_t node)
 {
 	const struct hnsw *h = r->h;
 	struct hnsw_scratch *s = r->scratch;
-	const float *v = hnsw_vector(h, node);
 	uint32_t entry = hnsw_entry_node(h);
+	struct hnsw_point p;
 	float d;
+	hnsw_point_node(h, s->kernels, node, s->code[0], &p);
 	if (h->head.upper)
-		entry = h->upper_node[pool_node(hnsw_descend(h, s, v, 0))];
+		entry = h->upper_node[pool_node(hnsw_descend(h, s, &p, 0))];
 	if (!is_set(r->reached, entry))
 		entry = hnsw_entry_node(h);
-	hnsw_distances(h, s, v, &entry, 1, &d);
+	hnsw_distances(h, s, &p, &entry, 1, &d);
 	s->pool[0] = pool_key(d, entry);
-	return hnsw_beam(h, s, v, 0, 1, h->head.ef_construction);
+	return hnsw_beam(h, s, &p, 0, 1, h->head.ef_construction);
 }
 
 static void connect(struct repair *r, uint32_t node)

@@ -5,210 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOUCHED_MAX 8192 /* beyond that, clearing all bits is as cheap */
-
-int hnsw_scratch_init(struct hnsw_scratch *s, const struct hnsw *h,
-		      const struct dist_kernels *kernels, struct err *err)
-{
-	size_t words = (h->head.nodes + 63u) / 64 + 1;
-	*s = (struct hnsw_scratch){.kernels = kernels};
-	s->visited = mem_zeroed(words, sizeof *s->visited, err);
-	s->touched = mem_array(TOUCHED_MAX, sizeof *s->touched, err);
-	/* Aligned rows make aligned loads. */
-	s->query = aligned_alloc(64, h->head.stride * sizeof *s->query);
-	s->bytes = words * 8 + TOUCHED_MAX * sizeof *s->touched + h->head.stride * sizeof *s->query;
-	if (!s->visited || !s->touched || !s->query) {
-		hnsw_scratch_release(s);
-		return err_nomem(err);
-	}
-	return 0;
-}
-
-void hnsw_scratch_release(struct hnsw_scratch *s)
-{
-	free(s->query);
-	free(s->pool);
-	free(s->visited);
-	free(s->touched);
-	*s = (struct hnsw_scratch){0};
-}
-
-int hnsw_scratch_reserve(struct hnsw_scratch *s, size_t keys, struct err *err)
-{
-	if (s->pool_cap >= keys)
-		return 0;
-	uint64_t *pool = mem_resize(s->pool, keys, sizeof *pool, err);
-	if (!pool)
-		return -1;
-	s->bytes += (keys - s->pool_cap) * sizeof *pool;
-	s->pool = pool;
-	s->pool_cap = keys;
-	return 0;
-}
-
-/* Mark a node as visited; 0 if it was already.  There is room for it among the touched. */
-static inline uint32_t visit(struct hnsw_scratch *s, uint32_t n)
-{
-	uint64_t *word = &s->visited[n >> 6], before = *word, bit = (uint64_t)1 << (n & 63);
-	uint32_t fresh = !(before & bit);
-	*word = before | bit;
-	s->touched[s->n_touched] = n;
-	s->n_touched += fresh;
-	return fresh;
-}
-
-/* Have room for ${more} touched nodes; those that do not fit are cleared all at once. */
-static inline void visit_room(struct hnsw_scratch *s, uint32_t more)
-{
-	if (s->n_touched + more > TOUCHED_MAX) {
-		s->n_touched = 0;
-		s->overflow = true;
-	}
-}
-
-static void clear_visited(struct hnsw_scratch *s, uint32_t count)
-{
-	if (s->overflow)
-		memset(s->visited, 0, ((size_t)count + 63) / 64 * sizeof *s->visited);
-	else
-		for (size_t i = 0; i < s->n_touched; i++)
-			s->visited[s->touched[i] >> 6] = 0;
-	s->n_touched = 0;
-	s->overflow = false;
-}
-
-static inline void prefetch_links(const struct hnsw *h, uint32_t node)
-{
-	const char *p = (const char *)hnsw_row0(h, node);
-	for (size_t i = 0; i < h->head.stride0 * sizeof(uint32_t); i += 64)
-		__builtin_prefetch(p + i, 0, 3);
-}
-
-void hnsw_distances(const struct hnsw *h, struct hnsw_scratch *s, const float *query,
-		    const uint32_t *nodes, size_t count, float *out)
-{
-	struct dist_rows rows = {h->vectors, h->head.stride, h->head.dim};
-	dist_to_rows(s->kernels, (enum vec_metric)h->head.metric, query, &rows, nodes, count, out);
-	s->distances += count;
-}
-
-uint32_t hnsw_entry_node(const struct hnsw *h)
-{
-	return h->head.upper ? h->upper_node[h->head.entry] : 0;
-}
-
-uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const float *query,
-		      uint32_t level)
-{
-	uint32_t best = h->head.entry, node = h->upper_node[best], nodes[HNSW_MAX_M],
-		 uppers[HNSW_MAX_M];
-	float d[HNSW_MAX_M];
-	hnsw_distances(h, s, query, &node, 1, d);
-	uint64_t best_key = pool_key(d[0], best);
-	for (uint32_t l = h->head.max_level; l > level; l--)
-		for (;;) {
-			const uint32_t *row = hnsw_row_upper(h, best, l);
-			size_t n = 0;
-			for (; row && n < h->head.m && row[n] < h->head.upper; n++) {
-				uppers[n] = row[n];
-				nodes[n] = h->upper_node[row[n]];
-			}
-			hnsw_distances(h, s, query, nodes, n, d);
-			uint64_t before = best_key;
-			for (size_t i = 0; i < n; i++) {
-				uint64_t key = pool_key(d[i], uppers[i]);
-				if (key < best_key)
-					best_key = key;
-			}
-			s->hops++;
-			if (best_key == before)
-				break;
-			best = pool_node(best_key);
-		}
-	return best_key;
-}
-
-/* Insert into the sorted pool; the caller knows that it belongs there.  Returns where. */
-static inline size_t pool_insert(uint64_t *pool, size_t *count, size_t ef, uint64_t key)
-{
-	size_t lo = 0, hi = *count;
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-		if (pool[mid] < key)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (*count < ef)
-		(*count)++;
-	memmove(pool + lo + 1, pool + lo, (*count - 1 - lo) * sizeof *pool);
-	pool[lo] = key;
-	return lo;
-}
-
-size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const float *query, uint32_t level,
-		 size_t count, size_t ef)
-{
-	uint32_t total = level ? h->head.upper : h->head.nodes,
-		 room = level ? h->head.m : h->head.m0;
-	uint32_t fresh[2 * HNSW_MAX_M], nodes_upper[HNSW_MAX_M];
-	float d[2 * HNSW_MAX_M];
-	uint64_t *pool = s->pool;
-	visit_room(s, (uint32_t)count);
-	for (size_t i = 0; i < count; i++)
-		visit(s, pool_node(pool[i]));
-	for (size_t at = 0; at < count;) {
-		if (pool[at] & 1) {
-			at++;
-			continue;
-		}
-		pool[at] |= 1;
-		uint32_t node = pool_node(pool[at]);
-		const uint32_t *row = level ? hnsw_row_upper(h, node, level) : hnsw_row0(h, node);
-		const uint32_t *nodes = fresh;
-		size_t n = 0;
-		visit_room(s, room);
-		/* The end mark is larger than any number, and so is whatever a damaged file has.
-		 * Whether a node was visited is anyone's guess, so there is no branch on it. */
-		for (uint32_t j = 0; row && j < room && row[j] < total; j++) {
-			fresh[n] = row[j];
-			n += visit(s, row[j]);
-		}
-		if (level) {
-			for (size_t j = 0; j < n; j++)
-				nodes_upper[j] = h->upper_node[fresh[j]];
-			nodes = nodes_upper;
-		}
-		if (!level && at + 1 < count)
-			prefetch_links(h, pool_node(pool[at + 1]));
-		hnsw_distances(h, s, query, nodes, n, d);
-		s->hops++;
-		size_t next = at + 1;
-		for (size_t j = 0; j < n; j++) {
-			uint64_t key = pool_key(d[j], fresh[j]);
-			if (count == ef && key >= pool[ef - 1])
-				continue;
-			size_t where = pool_insert(pool, &count, ef, key);
-			if (where < next) {
-				next = where;
-				if (!level)
-					prefetch_links(h, fresh[j]);
-			}
-		}
-		at = next;
-	}
-	clear_visited(s, total);
-	return count;
-}
-
-/* Load the query, padded; unit length for cosine. */
-static void set_query(const struct hnsw *h, struct hnsw_scratch *s, const float *query)
-{
-	memset(s->query, 0, h->head.stride * sizeof *s->query);
-	memcpy(s->query, query, h->head.dim * sizeof *query);
-	if (h->head.metric == VEC_COSINE)
-		vec_normalise(s->query, h->head.dim);
-}
+#define RERANK_FIRST 64 /* estimates looked at again at once, at first */
+#define RERANK_NEXT 8	/* and then */
 
 static float shown_distance(const struct hnsw *h, float d)
 {
@@ -248,8 +46,105 @@ static int finish(const struct hnsw *h, const struct topk *top, struct hnsw_hit 
 	return (int)n;
 }
 
-int hnsw_search(const struct hnsw *h, const float *query, size_t k, size_t ef,
-		struct hnsw_scratch *s, struct hnsw_hit *hits, struct err *err)
+/* A table of the exact distances of this query, if there is one: node + 1 above the distance. */
+static uint64_t *memo_slot(const struct hnsw_scratch *s, uint32_t node)
+{
+	size_t at = (node * (size_t)0x9e3779b1) & s->memo_mask;
+	while (s->memo[at] && s->memo[at] >> 32 != node + 1)
+		at = (at + 1) & s->memo_mask;
+	return &s->memo[at];
+}
+
+static void exact_distances(const struct hnsw *h, struct hnsw_scratch *s,
+			    const struct hnsw_point *p, const uint32_t *nodes, size_t count,
+			    float *out)
+{
+	if (!s->memo) {
+		hnsw_ask_for_vectors(h, nodes, count);
+		hnsw_exact_distances(h, s, p, nodes, count, out);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		uint64_t *slot = memo_slot(s, nodes[i]);
+		uint32_t bits = (uint32_t)*slot;
+		if (*slot) {
+			memcpy(&out[i], &bits, sizeof bits);
+			s->distances++;
+			continue;
+		}
+		hnsw_exact_distances(h, s, p, &nodes[i], 1, &out[i]);
+		memcpy(&bits, &out[i], sizeof bits);
+		*slot = (uint64_t)(nodes[i] + 1) << 32 | bits;
+	}
+}
+
+/*
+ * Rank the pool's estimates by exact distances.  In order of the estimates, as many are looked at
+ * as may belong to the nearest k: until one is so far beyond the k-th found that the error of a
+ * code does not explain it.
+ */
+static size_t rerank(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
+		     size_t count, struct topk *top)
+{
+	uint32_t nodes[RERANK_FIRST];
+	float d[RERANK_FIRST];
+	size_t i = 0;
+	for (size_t n = 0; i < count; i += n) {
+		size_t most = i ? RERANK_NEXT : top->k < RERANK_FIRST ? top->k : RERANK_FIRST;
+		uint64_t limit = UINT64_MAX;
+		if (top->count == top->k) {
+			float bound = topk_distance(top->key[top->k - 1]);
+			limit = pool_key(bound + hnsw_slack(h, p, bound), 0);
+		}
+		for (n = 0; n < most && i + n < count && s->pool[i + n] <= limit; n++)
+			nodes[n] = pool_node(s->pool[i + n]);
+		if (n == 0)
+			break;
+		exact_distances(h, s, p, nodes, n, d);
+		for (size_t j = 0; j < n; j++)
+			if (topk_key(d[j], 0) <= topk_bound(top))
+				add_rows(h, top, d[j], nodes[j]);
+	}
+	return i;
+}
+
+/* The nearest rows of the first ${count} entries of the pool into ${top}; how many of them were
+ * looked at for that. */
+static size_t find_top(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
+		       size_t count, struct topk *top)
+{
+	size_t i = 0;
+	if (!p->exact)
+		return rerank(h, s, p, count, top);
+	for (; i < count && s->pool[i] >> 32 <= topk_bound(top) >> 32; i++)
+		add_rows(h, top, topk_distance(s->pool[i]), pool_node(s->pool[i]));
+	return i;
+}
+
+/* Where a search of layer 0 starts: entries at the front of the pool, and how many. */
+static size_t find_start(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p)
+{
+	uint32_t entry = hnsw_entry_node(h), node;
+	uint64_t *pool = s->pool, near;
+	float d;
+	hnsw_distances(h, s, p, &entry, 1, &d);
+	pool[0] = pool_key(d, entry);
+	if (!h->head.upper)
+		return 1;
+	near = hnsw_descend(h, s, p, 0);
+	node = h->upper_node[pool_node(near)];
+	if (entry == node)
+		return 1;
+	/* Every node is reachable from the entry point, so a beam as wide as the index
+	 * finds all; a narrower one drops it at once. */
+	near = pool_key(topk_distance(near), node);
+	pool[1] = near < pool[0] ? pool[0] : near;
+	pool[0] = near < pool[0] ? near : pool[0];
+	return 2;
+}
+
+/* The width of the beam for one that was asked for. */
+static size_t beam_width(const struct hnsw *h, size_t k, size_t ef)
 {
 	if (ef == 0)
 		ef = h->head.ef_search;
@@ -257,42 +152,92 @@ int hnsw_search(const struct hnsw *h, const float *query, size_t k, size_t ef,
 		ef = k;
 	if (ef > h->head.nodes)
 		ef = h->head.nodes;
-	if (ef < 2)
-		ef = 2; /* the pool starts with two entries */
+	return ef < 2 ? 2 : ef; /* the pool starts with two entries */
+}
+
+int hnsw_search(const struct hnsw *h, const float *query, size_t k, size_t ef,
+		struct hnsw_scratch *s, struct hnsw_hit *hits, struct err *err)
+{
+	struct hnsw_point p;
+	ef = beam_width(h, k, ef);
 	if (hnsw_scratch_reserve(s, ef + k, err) != 0)
 		return -1;
-	set_query(h, s, query);
-	size_t count = 0;
-	if (h->head.upper) {
-		uint64_t near = hnsw_descend(h, s, s->query, 0);
-		uint32_t node = h->upper_node[pool_node(near)], entry = hnsw_entry_node(h);
-		s->pool[count++] = pool_key(topk_distance(near), node);
-		/* Every node is reachable from the entry point, so a beam as wide as the index
-		 * finds all; a narrower one drops it at once. */
-		if (entry != node) {
-			float d;
-			hnsw_distances(h, s, s->query, &entry, 1, &d);
-			uint64_t key = pool_key(d, entry);
-			s->pool[count++] = key;
-			if (key < s->pool[0]) {
-				s->pool[1] = s->pool[0];
-				s->pool[0] = key;
-			}
-		}
-	} else {
-		uint32_t first = 0;
-		float d;
-		hnsw_distances(h, s, s->query, &first, 1, &d);
-		s->pool[count++] = pool_key(d, first);
-	}
-	count = hnsw_beam(h, s, s->query, 0, count, ef);
+	hnsw_point_query(h, s, query, &p);
+	size_t count = hnsw_beam(h, s, &p, 0, find_start(h, s, &p), ef);
 	struct topk top = {.key = s->pool + ef, .k = k};
-	for (size_t i = 0; i < count; i++) {
-		if (top.count == k && s->pool[i] >> 32 > top.key[k - 1] >> 32)
-			break;
-		add_rows(h, &top, topk_distance(s->pool[i]), pool_node(s->pool[i]));
-	}
+	find_top(h, s, &p, count, &top);
 	return finish(h, &top, hits);
+}
+
+/* ---- the whole curve ---- */
+
+struct curve {
+	struct hnsw_stops stops;
+	const struct hnsw *h;
+	struct hnsw_scratch *s;
+	const struct hnsw_point *p;
+	const struct hnsw_curve *to;
+	struct topk top;
+	size_t looked_at, width; /* of the stop before; whatever lies beyond does not matter */
+	uint64_t extra;		 /* distances that other stops had computed */
+	int n;
+};
+
+static void reached(struct hnsw_stops *stops, size_t count)
+{
+	struct curve *c = (struct curve *)stops;
+	size_t ef = stops->ef[stops->next], here = ef < count ? ef : count;
+	uint64_t before = c->s->distances;
+	bool same = stops->next > 0 && c->looked_at < c->width && stops->lowest > c->looked_at;
+	if (!same) {
+		c->top.count = 0;
+		c->looked_at = find_top(c->h, c->s, c->p, here, &c->top);
+		c->n = finish(c->h, &c->top, c->to->hits);
+	} else if (!c->p->exact) {
+		c->s->distances += c->looked_at;
+	}
+	c->width = here;
+	c->to->point(c->to->ctx, stops->next, c->n, c->s->distances - c->extra, same);
+	c->extra += c->s->distances - before;
+}
+
+static int make_memo(struct hnsw_scratch *s, size_t ef, struct err *err)
+{
+	size_t slots = 64;
+	while (slots < 4 * ef)
+		slots *= 2;
+	s->memo = mem_zeroed(slots, sizeof *s->memo, err);
+	s->memo_mask = slots - 1;
+	return s->memo ? 0 : -1;
+}
+
+int hnsw_search_curve(const struct hnsw *h, const float *query, size_t k, const uint32_t *ef,
+		      size_t n, struct hnsw_scratch *s, const struct hnsw_curve *to,
+		      struct err *err)
+{
+	struct hnsw_point p;
+	size_t widest = beam_width(h, k, ef[n - 1]), *width = mem_array(n, sizeof *width, err);
+	if (!width || hnsw_scratch_reserve(s, widest + k, err) != 0 ||
+	    make_memo(s, widest, err) != 0) {
+		free(width);
+		return -1;
+	}
+	for (size_t i = 0; i < n; i++)
+		width[i] = beam_width(h, k, ef[i]);
+	hnsw_point_query(h, s, query, &p);
+	uint64_t before = s->distances;
+	struct curve c = {.stops = {.ef = width, .n = n, .lowest = SIZE_MAX, .reached = reached},
+			  .h = h,
+			  .s = s,
+			  .p = &p,
+			  .to = to,
+			  .top = {.key = s->pool + widest, .k = k},
+			  .extra = before};
+	hnsw_beam_stops(h, s, &p, find_start(h, s, &p), &c.stops);
+	free(width);
+	free(s->memo);
+	s->memo = NULL;
+	return 0;
 }
 
 int hnsw_search_exact(const struct hnsw *h, const float *query, size_t k, struct hnsw_scratch *s,
@@ -302,13 +247,14 @@ int hnsw_search_exact(const struct hnsw *h, const float *query, size_t k, struct
 	float d[64];
 	if (hnsw_scratch_reserve(s, k, err) != 0)
 		return -1;
-	set_query(h, s, query);
+	struct hnsw_point p;
+	hnsw_point_query(h, s, query, &p);
 	struct topk top = {.key = s->pool, .k = k};
 	for (uint32_t i = 0; i < h->head.nodes;) {
 		uint32_t n = 0;
 		while (n < 64 && i < h->head.nodes)
 			nodes[n++] = i++;
-		hnsw_distances(h, s, s->query, nodes, n, d);
+		(p.exact ? hnsw_distances : hnsw_exact_distances)(h, s, &p, nodes, n, d);
 		for (uint32_t j = 0; j < n; j++)
 			if (topk_key(d[j], 0) < topk_bound(&top))
 				add_rows(h, &top, d[j], nodes[j]);
@@ -331,8 +277,9 @@ float hnsw_node_distance(const struct hnsw *h, const float *query, uint32_t node
 			 struct hnsw_scratch *s)
 {
 	float d;
-	set_query(h, s, query);
-	hnsw_distances(h, s, s->query, &node, 1, &d);
+	struct hnsw_point p;
+	hnsw_point_query(h, s, query, &p);
+	(p.exact ? hnsw_distances : hnsw_exact_distances)(h, s, &p, &node, 1, &d);
 	return shown_distance(h, d);
 }
 

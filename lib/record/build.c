@@ -14,7 +14,7 @@ void build_record_write(struct buf *out, const struct build_record *r)
 	json_kv_u64(&j, "vectors", r->vectors);
 	json_kv_u64(&j, "dimensions", r->dimensions);
 	json_kv_cstr(&j, "metric", vec_metric_name(r->metric));
-	json_kv_cstr(&j, "storage", vec_type_name(r->storage));
+	json_kv_cstr(&j, "storage", hnsw_storage_names[r->storage]);
 	json_kv_f64(&j, "build_time_secs", r->build_time_secs);
 	json_kv_u64(&j, "memory_bytes", r->memory_bytes);
 	json_kv_cstr(&j, "vectors_digest", r->vectors_digest);

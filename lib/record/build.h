@@ -4,7 +4,7 @@
 
 #include "base/digest.h"
 #include "record/config.h"
-#include "vec/elem.h"
+#include "hnsw/hnsw.h"
 
 /* What hnsw-build says of an index that it made. */
 struct build_record {
@@ -12,7 +12,7 @@ struct build_record {
 	struct config config;
 	uint64_t vectors, dimensions;
 	enum vec_metric metric;
-	enum vec_type storage;
+	enum hnsw_storage storage;
 	double build_time_secs;
 	uint64_t memory_bytes;
 	char vectors_digest[DIGEST_TEXT_MAX], graph_digest[DIGEST_TEXT_MAX];

@@ -47,6 +47,47 @@ int evalset_init(struct evalset *e, uint64_t n, uint32_t dim, struct err *err)
 	return 0;
 }
 
+struct evalset_query *evalset_add(struct evalset *e, struct err *err)
+{
+	if (e->n == EVALSET_MAX_QUERIES) {
+		err_set(err, ERR_DATA, "more than %d queries", EVALSET_MAX_QUERIES);
+		return NULL;
+	}
+	if (e->n == e->room) {
+		uint64_t room = e->room ? 2 * e->room : 64;
+		struct evalset_query *query = mem_resize(e->query, room, sizeof *query, err);
+		if (!query)
+			return NULL;
+		e->query = query;
+		float *vectors = mem_resize(e->vectors, room, e->dim * sizeof *vectors, err);
+		if (!vectors)
+			return NULL;
+		e->vectors = vectors;
+		e->room = room;
+	}
+	e->query[e->n] = (struct evalset_query){0};
+	return &e->query[e->n++];
+}
+
+int evalset_set_vector(struct evalset *e, uint64_t i, const float *v, uint32_t dim, struct err *err)
+{
+	if (e->dim == 0) {
+		float *vectors = mem_zeroed(e->n, dim * sizeof *vectors, err);
+		if (!vectors)
+			return -1;
+		free(e->vectors);
+		e->vectors = vectors;
+		e->dim = dim;
+	}
+	if (dim != e->dim)
+		return err_set(err, ERR_DATA,
+			       "a vector has dimension %u, the other queries have %u", dim, e->dim);
+	memcpy(e->vectors + i * dim, v, dim * sizeof *v);
+	e->query[i].has_vector = true;
+	e->truth_built = false;
+	return 0;
+}
+
 /* ---- reading ---- */
 
 static void scan_truth(struct scan *s, struct evalset_query *q)

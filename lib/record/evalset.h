@@ -31,6 +31,7 @@ struct evalset {
 	struct evalset_query *query;
 	uint32_t dim;	/* 0: no query has a vector */
 	float *vectors; /* n x dim */
+	uint64_t room;	/* of evalset_add() */
 	bool truth_built;
 	char vectors_digest[DIGEST_TEXT_MAX]; /* of the vectors that the answers belong to, or "" */
 	bool has_metric;
@@ -45,6 +46,14 @@ void evalset_release(struct evalset *e);
 
 /* Room for ${n} queries without content, of dimension ${dim}. */
 int evalset_init(struct evalset *e, uint64_t n, uint32_t dim, struct err *err) MUST_CHECK;
+
+/* One more query without content; e->dim was set before the first.  ERR_DATA: too many. */
+struct evalset_query *evalset_add(struct evalset *e, struct err *err) MUST_CHECK;
+
+/* Give query ${i} a vector; answers are then to be computed.  ERR_DATA: another dimension than that
+ * of the others. */
+int evalset_set_vector(struct evalset *e, uint64_t i, const float *v, uint32_t dim,
+		       struct err *err) MUST_CHECK;
 
 /* Forget the answers of a query. */
 void evalset_clear_truth(struct evalset_query *q);

@@ -8,6 +8,7 @@
 #include "base/rng.h"
 
 #define TEST_ROWS 7
+#define TEST_CODES (3 * DIST_CODE_PAD)
 #define TEST_DIM 93 /* two full rounds of 32 lanes, one of 16, and a tail */
 
 /* Best first; the portable one is always there. */
@@ -20,13 +21,16 @@ static bool self_test(const struct dist_kernels *k)
 {
 	float a[TEST_DIM], b[TEST_ROWS][TEST_DIM], out[TEST_ROWS];
 	struct rng r = {1};
+	uint8_t codes[TEST_ROWS][TEST_CODES];
+	int8_t q[TEST_CODES];
+	int32_t dots[TEST_ROWS], want[TEST_ROWS];
 	for (int i = 0; i < TEST_DIM; i++) {
 		a[i] = (float)(int32_t)rng_next(&r) * 0x1p-20f;
 		for (int j = 0; j < TEST_ROWS; j++)
 			b[j][i] = (float)(int32_t)rng_next(&r) * 0x1p-25f;
 	}
 	for (size_t dim = 1; dim <= TEST_DIM; dim++) {
-		struct dist_rows rows = {b[0], TEST_DIM, dim};
+		struct dist_rows rows = {b, sizeof b[0], dim};
 		k->l2_rows(a, &rows, NULL, TEST_ROWS, out);
 		for (int j = 0; j < TEST_ROWS; j++)
 			if (out[j] != dist_portable.l2(a, b[j], dim) ||
@@ -37,6 +41,18 @@ static bool self_test(const struct dist_kernels *k)
 			if (out[j] != dist_portable.dot(a, b[j], dim) ||
 			    out[j] != k->dot(a, b[j], dim))
 				return false;
+	}
+	for (int i = 0; i < TEST_CODES; i++) {
+		q[i] = (int8_t)rng_below(&r, 256);
+		for (int j = 0; j < TEST_ROWS; j++)
+			codes[j][i] = (uint8_t)(i < 64 ? 255 : rng_below(&r, 256));
+	}
+	for (size_t dim = DIST_CODE_PAD; dim <= TEST_CODES; dim += DIST_CODE_PAD) {
+		struct dist_rows rows = {codes, sizeof codes[0], dim};
+		k->code_rows(q, &rows, NULL, TEST_ROWS, dots);
+		dist_portable.code_rows(q, &rows, NULL, TEST_ROWS, want);
+		if (memcmp(dots, want, sizeof want) != 0)
+			return false;
 	}
 	return true;
 }
@@ -53,7 +69,8 @@ static void find_usable(void)
 	__builtin_cpu_init();
 	consider(&dist_avx512,
 		 __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-		     __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"));
+		     __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+		     __builtin_cpu_supports("avx512vnni"));
 	consider(&dist_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
 #endif
 #if defined(__aarch64__)

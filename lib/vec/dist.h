@@ -8,15 +8,17 @@
 #include "base/err.h"
 #include "vec/elem.h"
 
-/* Rows of floats, ${stride} floats apart. */
+#define DIST_CODE_PAD 64 /* rows of codes are multiples of this many bytes */
+
+/* Rows of floats or of codes, ${stride} bytes apart. */
 struct dist_rows {
-	const float *base;
+	const void *base;
 	size_t stride, dim;
 };
 
 /*
- * Distance kernels over float rows.  ${dim} is 1..VEC_MAX_DIM; any alignment (rows
- * aligned to 64 bytes and padded with zeros to a multiple of 16 are fastest).
+ * Distance kernels over rows of floats and of 8-bit codes.  ${dim} is 1..VEC_MAX_DIM; any alignment
+ * (rows aligned to 64 bytes and padded with zeros to a multiple of 16 are fastest).
  *
  * Every variant gives the same bits: element i is added to lane i mod 32 with one
  * fused multiply-add, the 32 lanes are summed pairwise in a fixed tree (lane j with
@@ -32,12 +34,20 @@ struct dist_kernels {
 	float (*dot)(const float *a, const float *b, size_t dim);
 	/*
 	 * The same of ${q} with many rows: out[i] belongs to row number[i], or to row i if
-	 * ${number} is NULL.  Rows are asked for from memory some way ahead.
+	 * ${number} is NULL.
 	 */
 	void (*l2_rows)(const float *q, const struct dist_rows *rows, const uint32_t *number,
 			size_t count, float *out);
 	void (*dot_rows)(const float *q, const struct dist_rows *rows, const uint32_t *number,
 			 size_t count, float *out);
+	/*
+	 * sum(q[i]*x[i]) of whole numbers, exact, ${dim} a multiple of DIST_CODE_PAD up to
+	 * VEC_MAX_DIM: so it fits.
+	 */
+	void (*code_rows)(const int8_t *q, const struct dist_rows *rows, const uint32_t *number,
+			  size_t count, int32_t *out);
+	/* A row of codes as query: out[i] = code[i] - 128.  Returns their sum. */
+	int32_t (*code_turn)(const uint8_t *code, size_t dim, int8_t *out);
 };
 
 /*

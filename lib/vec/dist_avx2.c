@@ -87,6 +87,32 @@ group(const float *q, const float *const *row, int count, size_t dim, float *out
 		pair(q, row + count - 1, 1, dim, out + count - 1, is_l2);
 }
 
+static inline __attribute__((always_inline)) void
+code_group(const int8_t *q, const uint8_t *const *row, int count, size_t dim, int32_t *out)
+{
+	__m256i sum[4];
+	UNROLL
+	for (int j = 0; j < count; j++)
+		sum[j] = _mm256_setzero_si256();
+	/* By way of 16 bits: products of bytes do not saturate there. */
+	for (size_t i = 0; i < dim; i += 16) {
+		__m256i q0 = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(q + i)));
+		UNROLL
+		for (int j = 0; j < count; j++) {
+			__m128i x = _mm_loadu_si128((const __m128i *)(row[j] + i));
+			sum[j] = _mm256_add_epi32(sum[j],
+						  _mm256_madd_epi16(_mm256_cvtepu8_epi16(x), q0));
+		}
+	}
+	UNROLL
+	for (int j = 0; j < count; j++) {
+		__m128i s = _mm_add_epi32(_mm256_castsi256_si128(sum[j]),
+					  _mm256_extracti128_si256(sum[j], 1));
+		s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+		out[j] = _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+	}
+}
+
 #define VARIANT avx2
 #include "vec/dist_variant_internal.h"
 #endif

@@ -80,6 +80,38 @@ group(const float *q, const float *const *row, int count, size_t dim, float *out
 		out[j] = sum_one(even[j]);
 }
 
+static inline __attribute__((always_inline)) void
+code_group(const int8_t *q, const uint8_t *const *row, int count, size_t dim, int32_t *out)
+{
+	__m512i sum[4];
+	UNROLL
+	for (int j = 0; j < count; j++)
+		sum[j] = _mm512_setzero_si512();
+	for (size_t i = 0; i < dim; i += 64) {
+		__m512i q0 = _mm512_loadu_si512(q + i);
+		UNROLL
+		for (int j = 0; j < count; j++)
+			sum[j] = _mm512_dpbusd_epi32(sum[j], _mm512_loadu_si512(row[j] + i), q0);
+	}
+	if (count == 1) {
+		out[0] = _mm512_reduce_add_epi32(sum[0]);
+		return;
+	}
+	/* As sum_four does it. */
+	__m512i a = _mm512_add_epi32(_mm512_shuffle_i32x4(sum[0], sum[1], 0x44),
+				     _mm512_shuffle_i32x4(sum[0], sum[1], 0xee));
+	__m512i b = _mm512_add_epi32(_mm512_shuffle_i32x4(sum[2], sum[3], 0x44),
+				     _mm512_shuffle_i32x4(sum[2], sum[3], 0xee));
+	__m512i c =
+	    _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
+	c = _mm512_add_epi32(c, _mm512_shuffle_epi32(c, 0x4e));
+	c = _mm512_add_epi32(c, _mm512_shuffle_epi32(c, 0xb1));
+	_mm_storeu_si128(
+	    (__m128i *)out,
+	    _mm512_castsi512_si128(_mm512_permutexvar_epi32(
+		_mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 8, 4, 0), c)));
+}
+
 #define VARIANT avx512
 #include "vec/dist_variant_internal.h"
 #endif

@@ -88,6 +88,24 @@ group(const float *q, const float *const *row, int count, size_t dim, float *out
 		pair(q, row + count - 1, 1, dim, out + count - 1, is_l2);
 }
 
+static inline __attribute__((always_inline)) void
+code_group(const int8_t *q, const uint8_t *const *row, int count, size_t dim, int32_t *out)
+{
+	int32x4_t sum[4];
+	for (int j = 0; j < count; j++)
+		sum[j] = vdupq_n_s32(0);
+	for (size_t i = 0; i < dim; i += 8) {
+		int16x8_t q0 = vmovl_s8(vld1_s8(q + i));
+		for (int j = 0; j < count; j++) {
+			int16x8_t x = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(row[j] + i)));
+			sum[j] = vmlal_s16(sum[j], vget_low_s16(x), vget_low_s16(q0));
+			sum[j] = vmlal_s16(sum[j], vget_high_s16(x), vget_high_s16(q0));
+		}
+	}
+	for (int j = 0; j < count; j++)
+		out[j] = vaddvq_s32(sum[j]);
+}
+
 #define VARIANT neon
 #include "vec/dist_variant_internal.h"
 #endif

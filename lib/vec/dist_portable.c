@@ -3,6 +3,7 @@
  * slow library call, which is the price of equal results. */
 #include <math.h>
 #include <stddef.h>
+#include <stdint.h>
 
 static inline void group(const float *q, const float *const *row, int count, size_t dim, float *out,
 			 int is_l2)
@@ -19,6 +20,17 @@ static inline void group(const float *q, const float *const *row, int count, siz
 			for (int l = 0; l < step; l++)
 				lane[l] += lane[l + step];
 		out[j] = lane[0];
+	}
+}
+
+static inline void code_group(const int8_t *q, const uint8_t *const *row, int count, size_t dim,
+			      int32_t *out)
+{
+	for (int j = 0; j < count; j++) {
+		int32_t sum = 0;
+		for (size_t i = 0; i < dim; i++)
+			sum += q[i] * row[j][i];
+		out[j] = sum;
 	}
 }
 

@@ -32,20 +32,6 @@ int vec_read_jsonl(struct vec_found *f, int fd, const char *name, struct err *er
 int vec_read_text(struct vec_found *f, bool words, int fd, const char *name,
 		  struct err *err) MUST_CHECK;
 
-/* Rows that come one by one, with or without ids. */
-struct vec_rows {
-	float *data;
-	uint64_t rows, cap;
-	uint32_t dim;
-	struct buf id_text;
-	uint64_t *id_end, id_cap;
-};
-
-/* Room for one more row of r->dim floats, or NULL. */
-float *vec_rows_next(struct vec_rows *r, struct err *err) MUST_CHECK;
-int vec_rows_id(struct vec_rows *r,
-		struct err *err) MUST_CHECK; /* id_text was extended by the id */
-void vec_rows_release(struct vec_rows *r);
 void vec_rows_found(struct vec_rows *r, struct vec_found *f); /* hand over what was read */
 
 #endif

@@ -93,10 +93,29 @@ static void found_release(struct vec_found *f)
 	buf_release(&f->id_text);
 }
 
-/* Read one file into ${p} and ${f}. */
-static int read_part(struct vec_part *p, struct vec_found *f, int fd, enum vec_format format,
+/* Whose rows a function makes. */
+struct maker {
+	vec_rows_fn *read; /* NULL: the files are vectors */
+	void *ctx;
+};
+
+static int make_rows(const struct maker *m, struct vec_found *f, int fd, const char *name,
 		     struct err *err)
 {
+	struct vec_rows rows = {0};
+	int ret = m->read(m->ctx, fd, name, &rows, err);
+	if (ret == 0)
+		vec_rows_found(&rows, f);
+	vec_rows_release(&rows);
+	return ret;
+}
+
+/* Read one file into ${p} and ${f}. */
+static int read_part(struct vec_part *p, struct vec_found *f, int fd, enum vec_format format,
+		     const struct maker *m, struct err *err)
+{
+	if (m->read)
+		return make_rows(m, f, fd, p->name, err);
 	if (format == VEC_JSONL)
 		return vec_read_jsonl(f, fd, p->name, err);
 	if (format == VEC_TEXT || format == VEC_TEXT_WORDS)
@@ -148,7 +167,7 @@ static int merge_ids(struct vec_set *s, struct buf *text, const struct vec_found
 }
 
 static int add_part(struct vec_set *s, struct buf *ids, const char *path, enum vec_format format,
-		    struct err *err)
+		    const struct maker *m, struct err *err)
 {
 	struct vec_part *p = &s->part[s->parts];
 	struct vec_found f = {0};
@@ -161,12 +180,12 @@ static int add_part(struct vec_set *s, struct buf *ids, const char *path, enum v
 	fd = is_stdin ? dup(0) : open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(err, "cannot open '%s'", p->name);
-	if (format == VEC_BY_SUFFIX && vec_format_of_path(path, &format) != 0) {
+	if (!m->read && format == VEC_BY_SUFFIX && vec_format_of_path(path, &format) != 0) {
 		err_set(err, ERR_USAGE,
 			"cannot tell the format of vectors '%s' by its suffix: name it", path);
 		goto out;
 	}
-	if (read_part(p, &f, fd, format, err) != 0)
+	if (read_part(p, &f, fd, format, m, err) != 0)
 		goto out;
 	p->type = f.type;
 	p->data = f.data;
@@ -205,8 +224,9 @@ out:
 	return ret;
 }
 
-int vec_set_open(struct vec_set *s, const char *const *paths, size_t count, enum vec_format format,
-		 struct err *err)
+/* Open all files; ids may be given more than once. */
+static int open_parts(struct vec_set *s, const char *const *paths, size_t count,
+		      enum vec_format format, const struct maker *m, struct err *err)
 {
 	struct buf ids = BUF_INIT;
 	*s = (struct vec_set)VEC_SET_INIT;
@@ -214,7 +234,7 @@ int vec_set_open(struct vec_set *s, const char *const *paths, size_t count, enum
 	if (!s->part)
 		return -1;
 	for (size_t i = 0; i < count; i++)
-		if (add_part(s, &ids, paths[i], format, err) != 0)
+		if (add_part(s, &ids, paths[i], format, m, err) != 0)
 			goto fail;
 	if (s->id_end) {
 		/* An empty text is not NULL. */
@@ -222,16 +242,34 @@ int vec_set_open(struct vec_set *s, const char *const *paths, size_t count, enum
 		if (buf_ok(&ids, err) != 0)
 			goto fail;
 		s->id_text = ids.data;
-		if (vec_set_check_ids(s, err) != 0) {
-			ids.data = NULL;
-			goto fail;
-		}
 	}
 	return 0;
 fail:
 	buf_release(&ids);
 	vec_set_release(s);
 	return -1;
+}
+
+static int check_opened(struct vec_set *s, struct err *err)
+{
+	if (vec_set_check_ids(s, err) == 0)
+		return 0;
+	vec_set_release(s);
+	return -1;
+}
+
+int vec_set_open(struct vec_set *s, const char *const *paths, size_t count, enum vec_format format,
+		 struct err *err)
+{
+	struct maker none = {0};
+	return open_parts(s, paths, count, format, &none, err) == 0 ? check_opened(s, err) : -1;
+}
+
+int vec_set_read(struct vec_set *s, const char *const *paths, size_t count, vec_rows_fn *read,
+		 void *ctx, struct err *err)
+{
+	struct maker m = {read, ctx};
+	return open_parts(s, paths, count, VEC_BY_SUFFIX, &m, err) == 0 ? check_opened(s, err) : -1;
 }
 
 void vec_set_release(struct vec_set *s)

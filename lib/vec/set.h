@@ -74,6 +74,31 @@ int vec_set_open(struct vec_set *s, const char *const *paths, size_t count, enum
 		 struct err *err) MUST_CHECK;
 void vec_set_release(struct vec_set *s);
 
+/* Rows that come one by one, with or without ids. */
+struct vec_rows {
+	float *data;
+	uint64_t rows, cap;
+	uint32_t dim;
+	struct buf id_text;
+	uint64_t *id_end, id_cap;
+};
+
+/* Room for one more row of r->dim floats, or NULL. */
+float *vec_rows_next(struct vec_rows *r, struct err *err) MUST_CHECK;
+
+/* The id of the row that was added last, by which id_text was extended. */
+int vec_rows_id(struct vec_rows *r, struct err *err) MUST_CHECK;
+void vec_rows_release(struct vec_rows *r);
+
+/*
+ * The same as vec_set_open() for files that are no vectors themselves: ${read} makes rows, all with
+ * ids or all without, of what it reads from the descriptor.
+ */
+typedef int vec_rows_fn(void *ctx, int fd, const char *name, struct vec_rows *rows,
+			struct err *err);
+int vec_set_read(struct vec_set *s, const char *const *paths, size_t count, vec_rows_fn *read,
+		 void *ctx, struct err *err) MUST_CHECK;
+
 /*
  * Row ${row} as ${dim} floats into ${out}.  ERR_DATA if a value is not finite.
  * Thread-safe.

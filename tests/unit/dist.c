@@ -30,7 +30,7 @@ static bool agrees(const struct dist_kernels *k, const struct dist_kernels *p)
 	static const uint32_t order[9] = {3, 1, 2, 0, 0, 3, 2, 1, 1};
 	for (size_t dim = 1; dim < DIM; dim++)
 		for (size_t shift = 0; shift < 2; shift++) {
-			struct dist_rows rows = {b[0] + shift, DIM + 1, dim};
+			struct dist_rows rows = {b[0] + shift, sizeof b[0], dim};
 			size_t count = dim % 10;
 			float l2[9], dot[9];
 			k->l2_rows(a, &rows, order, count, l2);
@@ -42,6 +42,37 @@ static bool agrees(const struct dist_kernels *k, const struct dist_kernels *p)
 					return false;
 			}
 		}
+	return true;
+}
+
+/* Codes: any number of rows, and the largest sums there are. */
+static bool codes_agree(const struct dist_kernels *k, const struct dist_kernels *p)
+{
+	static const uint32_t order[9] = {3, 1, 2, 0, 0, 3, 2, 1, 1};
+	static uint8_t x[4][VEC_MAX_DIM];
+	static int8_t q[VEC_MAX_DIM];
+	struct rng r = {5};
+	for (int i = 0; i < VEC_MAX_DIM; i++) {
+		q[i] = (int8_t)rng_below(&r, 256);
+		for (int j = 0; j < 4; j++)
+			x[j][i] = (uint8_t)rng_below(&r, 256);
+	}
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t dim = DIST_CODE_PAD; dim <= VEC_MAX_DIM; dim *= 2) {
+			struct dist_rows rows = {x, sizeof x[0], dim};
+			int32_t got[9], want[9];
+			for (size_t count = 0; count <= 9; count++) {
+				k->code_rows(q, &rows, order, count, got);
+				p->code_rows(q, &rows, order, count, want);
+				if (memcmp(got, want, count * sizeof *got) != 0)
+					return false;
+				if (pass && count && got[0] != -128 * 255 * (int32_t)dim)
+					return false;
+			}
+		}
+		memset(q, -128, sizeof q);
+		memset(x, 255, sizeof x);
+	}
 	return true;
 }
 
@@ -62,6 +93,7 @@ static void test_kernels(void)
 			good &= agrees(k, p);
 		}
 		ok(good, "%s gives the bits of portable", names[i]);
+		ok(codes_agree(k, p), "%s gives the sums of portable", names[i]);
 	}
 	fill(9, 0x1p-31f);
 	double worst = 0;

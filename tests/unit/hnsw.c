@@ -33,11 +33,13 @@ static float *random_rows(uint64_t seed, uint64_t rows, uint32_t dim)
 	return v;
 }
 
+static enum hnsw_storage storage;
+
 static struct hnsw *build(float *data, uint64_t rows, uint32_t dim, enum vec_metric metric,
 			  uint32_t m, uint32_t ef, int threads)
 {
 	struct err err = {0};
-	struct hnsw_params p = {metric, m, ef, 30, 42};
+	struct hnsw_params p = {metric, m, ef, 30, 42, storage};
 	struct hnsw_build_opts how = {.par = par_new(threads, &err),
 				      .kernels = dist_choose(NULL, &err)};
 	struct hnsw *h = hnsw_build(make_set(data, rows, dim), &p, &how, &err);
@@ -63,7 +65,7 @@ static int by_distance(const void *a, const void *b)
 }
 
 /* Algorithm 2 word by word: candidates, found elements, visited. */
-static size_t textbook(const struct hnsw *h, struct hnsw_scratch *s, const float *q,
+static size_t textbook(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *q,
 		       const struct found *entry, size_t entries, size_t ef, struct found *w)
 {
 	uint32_t nodes = h->head.nodes;
@@ -116,18 +118,18 @@ static void test_beam(void)
 		    hnsw_scratch_reserve(&s, 1000, &err) != 0)
 			continue;
 		for (uint64_t i = 0; i < QUERIES; i++) {
-			_Alignas(64) float q[16] = {0};
-			memcpy(q, queries + i * DIM, DIM * sizeof *q);
+			struct hnsw_point p;
+			hnsw_point_query(h, &s, queries + i * DIM, &p);
 			static const size_t efs[] = {2, 3, 10, 33, 100, 700};
 			for (size_t e = 0; e < 6; e++) {
 				struct found w[1000], entry[1];
 				uint32_t node = hnsw_entry_node(h);
 				float d;
-				hnsw_distances(h, &s, q, &node, 1, &d);
+				hnsw_distances(h, &s, &p, &node, 1, &d);
 				entry[0] = (struct found){(double)d, node};
-				size_t want = textbook(h, &s, q, entry, 1, efs[e], w);
+				size_t want = textbook(h, &s, &p, entry, 1, efs[e], w);
 				s.pool[0] = pool_key(d, node);
-				size_t got = hnsw_beam(h, &s, q, 0, 1, efs[e]);
+				size_t got = hnsw_beam(h, &s, &p, 0, 1, efs[e]);
 				bool same = want == got;
 				for (size_t k = 0; same && k < got; k++)
 					same = pool_node(s.pool[k]) == w[k].node;
@@ -172,6 +174,73 @@ static void test_nested(void)
 	hnsw_scratch_release(&s);
 	hnsw_free(h);
 	free(data);
+}
+
+/* ---- the curve ---- */
+
+enum { WIDTHS = 120, CURVE_K = 10 };
+
+struct seen {
+	struct hnsw_hit hits[CURVE_K], found[WIDTHS][CURVE_K];
+	int n[WIDTHS];
+	uint64_t distances[WIDTHS];
+	size_t points, same;
+};
+
+static void on_point(void *ctx, size_t i, int n, uint64_t distances, bool same)
+{
+	struct seen *s = ctx;
+	memcpy(s->found[i], s->hits, sizeof s->hits);
+	s->n[i] = n;
+	s->distances[i] = distances;
+	s->points++;
+	s->same += same;
+}
+
+/* One search gives what searches of every width give: hits, distances, how many were computed. */
+static void test_curve(void)
+{
+	enum { ROWS = 4000, DIM = 20, QUERIES = 40 };
+	float *data = random_rows(31, ROWS, DIM), *queries = random_rows(32, QUERIES, DIM);
+	static struct seen seen;
+	struct hnsw_curve to = {seen.hits, on_point, &seen};
+	uint32_t ef[WIDTHS];
+	struct err err;
+	long compared = 0, different = 0;
+	for (uint32_t i = 0; i < WIDTHS; i++)
+		ef[i] = i < 100 ? 1 + i : i < 119 ? i * 10 : 5000;
+	for (int i = 0; i < ROWS * DIM / 2; i++) /* ties: many rows on a coarse grid */
+		data[i] = rintf(data[i] * 2);
+	for (int metric = 0; metric < VEC_METRICS; metric++) {
+		struct hnsw *h = build(data, ROWS, DIM, (enum vec_metric)metric, 8, 40, 2);
+		struct hnsw_scratch s, t;
+		if (!h || hnsw_scratch_init(&s, h, dist_choose(NULL, &err), &err) != 0 ||
+		    hnsw_scratch_init(&t, h, dist_choose(NULL, &err), &err) != 0)
+			continue;
+		for (uint64_t q = 0; q < QUERIES; q++) {
+			const float *query = (q % 2 ? data : queries) + q * DIM;
+			different +=
+			    hnsw_search_curve(h, query, CURVE_K, ef, WIDTHS, &s, &to, &err) != 0;
+			for (size_t i = 0; i < WIDTHS; i++) {
+				struct hnsw_hit hits[CURVE_K];
+				t.distances = 0;
+				int n = hnsw_search(h, query, CURVE_K, ef[i], &t, hits, &err);
+				bool same = n == seen.n[i] && t.distances == seen.distances[i];
+				for (int k = 0; same && k < n; k++)
+					same = hits[k].row == seen.found[i][k].row &&
+					       hits[k].distance == seen.found[i][k].distance;
+				different += !same;
+				compared++;
+			}
+		}
+		hnsw_scratch_release(&s);
+		hnsw_scratch_release(&t);
+		hnsw_free(h);
+	}
+	ok(compared == VEC_METRICS * QUERIES * WIDTHS && different == 0 && seen.same > 0,
+	   "one search gives the whole curve: %ld of %ld points differ", different, compared);
+	free(data);
+	free(queries);
 }
 
 /* ---- sets made to break a graph ---- */
@@ -242,11 +311,56 @@ static void test_adversarial(void)
 	for (int i = 0; i < N * D; i++)
 		v[i] = ((float)rng_below(&r, 1000) + 1) * 1e15f;
 	check_all("large values", v, N, D, VEC_COSINE, 4);
+	for (int i = 0; i < N * D; i++)
+		v[i] = (float)(i % 5);
 	check_all("one row", v, 1, D, VEC_L2, 16);
 	check_all("two rows", v, 2, D, VEC_L2, 16);
 	free(v);
 	v = random_rows(3, 2000, 40);
 	check_all("high dimension, few links", v, 2000, 40, VEC_IP, 2);
+	free(v);
+}
+
+/* Whole numbers of a byte: held exactly, so graph, hits and distances are those of floats. */
+static void test_bytes(void)
+{
+	enum { N = 2000, D = 70 };
+	float *v = malloc(N * D * sizeof *v), query[D];
+	struct rng r = {21};
+	struct err err;
+	for (int metric = VEC_L2; metric <= VEC_IP; metric += VEC_IP - VEC_L2) {
+		float least = metric == VEC_L2 ? 0 : -128;
+		for (int i = 0; i < N * D; i++)
+			v[i] = least + (float)rng_below(&r, 256);
+		storage = HNSW_F32;
+		struct hnsw *a = build(v, N, D, (enum vec_metric)metric, 8, 40, 2);
+		storage = HNSW_AUTO;
+		struct hnsw *b = build(v, N, D, (enum vec_metric)metric, 8, 40, 2);
+		struct hnsw_scratch s, t;
+		bool same = a && b && b->head.storage == HNSW_U8 && !b->vectors &&
+			    hnsw_check(b, &err) == 0 &&
+			    hnsw_scratch_init(&s, a, dist_choose(NULL, &err), &err) == 0 &&
+			    hnsw_scratch_init(&t, b, dist_choose(NULL, &err), &err) == 0;
+		for (int q = 0; same && q < 200; q++) {
+			struct hnsw_hit x[10], y[10];
+			for (int k = 0; k < D; k++)
+				query[k] = least + (float)rng_below(&r, 256) + (q % 2 ? 0.37f : 0);
+			same &= hnsw_search(a, query, 10, 1000, &s, x, &err) == 10 &&
+				hnsw_search(b, query, 10, 1000, &t, y, &err) == 10;
+			for (int i = 0; same && i < 10; i++)
+				same &= x[i].row == y[i].row && x[i].distance == y[i].distance;
+		}
+		ok(same, "%s: bytes find what floats find, at the same distances",
+		   vec_metric_names[metric]);
+		hnsw_scratch_release(&s);
+		hnsw_scratch_release(&t);
+		hnsw_free(a);
+		hnsw_free(b);
+	}
+	storage = HNSW_U8;
+	v[7] = 0.5f;
+	ok(!build(v, N, D, VEC_L2, 8, 40, 1), "bytes that would lose something are refused");
+	storage = HNSW_F32;
 	free(v);
 }
 
@@ -256,9 +370,11 @@ static void test_digest(void)
 {
 	enum { N = 3000, D = 24 };
 	float *v = random_rows(77, N, D);
-	static const char *const want[VEC_METRICS] = {"98f15bf06aed8df1d72099c4e188d428",
-						      "6377e970d7585a2c70129244a1c3566b",
-						      "2bdcdfdd5937d6fb35305551c227ae4c"};
+	static const char *const want[2][VEC_METRICS] = {
+	    {"98f15bf06aed8df1d72099c4e188d428", "6377e970d7585a2c70129244a1c3566b",
+	     "2bdcdfdd5937d6fb35305551c227ae4c"},
+	    {"3e76ff397291ea91609c1cddb049d567", "57a0d69558527904d58c5f65549f6e03",
+	     "af223cb4d183ac11682c5c7fc3ceaf37"}};
 	for (int metric = 0; metric < VEC_METRICS; metric++) {
 		char text[2][DIGEST_TEXT_MAX];
 		for (int threads = 1; threads <= 3; threads += 2) {
@@ -268,8 +384,8 @@ static void test_digest(void)
 		}
 		ok(strcmp(text[0], text[1]) == 0, "%s: one thread and three make the same graph",
 		   vec_metric_names[metric]);
-		ok(strcmp(text[0], want[metric]) == 0, "%s: and the same as ever (%s)",
-		   vec_metric_names[metric], text[0]);
+		ok(strcmp(text[0], want[storage != HNSW_F32][metric]) == 0,
+		   "%s: and the same as ever (%s)", vec_metric_names[metric], text[0]);
 	}
 	free(v);
 }
@@ -309,11 +425,19 @@ static void test_refusals(void)
 
 int main(void)
 {
-	test_beam();
-	test_nested();
-	test_adversarial();
+	for (storage = HNSW_F32; storage <= HNSW_AUTO; storage++) {
+		printf("# storage %s\n", hnsw_storage_names[storage]);
+		if (storage == HNSW_U8)
+			continue;
+		test_beam();
+		test_nested();
+		test_curve();
+		test_adversarial();
+		test_digest();
+	}
+	storage = HNSW_F32;
+	test_bytes();
 	test_levels();
 	test_refusals();
-	test_digest();
 	return tap_end();
 }

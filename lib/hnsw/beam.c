@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+#include "hnsw/graph_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TOUCHED_MAX 8192 /* beyond that, clearing all bits is as cheap */
+
+int hnsw_scratch_init(struct hnsw_scratch *s, const struct hnsw *h,
+		      const struct dist_kernels *kernels, struct err *err)
+{
+	size_t words = (h->head.nodes + 63u) / 64 + 1;
+	*s = (struct hnsw_scratch){.kernels = kernels};
+	s->visited = mem_zeroed(words, sizeof *s->visited, err);
+	s->touched = mem_array(TOUCHED_MAX, sizeof *s->touched, err);
+	/* Aligned rows make aligned loads. */
+	size_t floats = h->head.stride * sizeof *s->query, codes = h->head.code_stride;
+	s->query = aligned_alloc(64, 2 * floats + 2 * codes);
+	s->bytes = words * 8 + TOUCHED_MAX * sizeof *s->touched + 2 * floats + 2 * codes;
+	if (s->query) {
+		s->row = s->query + h->head.stride;
+		s->code[0] = (int8_t *)(s->row + h->head.stride);
+		s->code[1] = s->code[0] + codes;
+	}
+	if (!s->visited || !s->touched || !s->query) {
+		hnsw_scratch_release(s);
+		return err_nomem(err);
+	}
+	return 0;
+}
+
+void hnsw_scratch_release(struct hnsw_scratch *s)
+{
+	free(s->query);
+	free(s->pool);
+	free(s->visited);
+	free(s->memo);
+	free(s->touched);
+	*s = (struct hnsw_scratch){0};
+}
+
+int hnsw_scratch_reserve(struct hnsw_scratch *s, size_t keys, struct err *err)
+{
+	if (s->pool_cap >= keys)
+		return 0;
+	uint64_t *pool = mem_resize(s->pool, keys, sizeof *pool, err);
+	if (!pool)
+		return -1;
+	s->bytes += (keys - s->pool_cap) * sizeof *pool;
+	s->pool = pool;
+	s->pool_cap = keys;
+	return 0;
+}
+
+static inline bool was_visited(const uint64_t *visited, uint32_t n)
+{
+	return visited[n >> 6] >> (n & 63) & 1;
+}
+
+/* Mark nodes as visited; there is room for them among the touched. */
+static inline void visit(struct hnsw_scratch *s, const uint32_t *nodes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		s->visited[nodes[i] >> 6] |= (uint64_t)1 << (nodes[i] & 63);
+		s->touched[s->n_touched + i] = nodes[i];
+	}
+	s->n_touched += count;
+}
+
+/* Have room for ${more} touched nodes; those that do not fit are cleared all at once. */
+static inline void visit_room(struct hnsw_scratch *s, uint32_t more)
+{
+	if (s->n_touched + more > TOUCHED_MAX) {
+		s->n_touched = 0;
+		s->overflow = true;
+	}
+}
+
+static void clear_visited(struct hnsw_scratch *s, uint32_t count)
+{
+	if (s->overflow)
+		memset(s->visited, 0, ((size_t)count + 63) / 64 * sizeof *s->visited);
+	else
+		for (size_t i = 0; i < s->n_touched; i++)
+			s->visited[s->touched[i] >> 6] = 0;
+	s->n_touched = 0;
+	s->overflow = false;
+}
+
+/* Ask for every line, into the second-level cache: more of those requests can be under way at
+ * once than of ones for the first level. */
+static inline __attribute__((always_inline)) void ask_for(const void *p, size_t bytes)
+{
+	for (const char *line = p, *end = line + bytes; line < end; line += 64) {
+		__builtin_prefetch(line, 0, 3);
+		/* Or else compilers find that nothing here has an effect, and drop it. */
+		__asm__ volatile("");
+	}
+}
+
+/* Ask for what the distance to a node is computed from. */
+static inline __attribute__((always_inline)) void ask_for_node(const struct hnsw *h, uint32_t node)
+{
+	if (!h->codes) {
+		ask_for(h->vectors + (size_t)node * h->head.stride, h->head.dim * sizeof(float));
+		return;
+	}
+	__builtin_prefetch(h->norms + node, 0, 2);
+	ask_for(hnsw_code(h, node), h->head.code_stride);
+}
+
+void hnsw_ask_for_vectors(const struct hnsw *h, const uint32_t *nodes, size_t count)
+{
+	for (size_t i = 0; h->vectors && i < count; i++)
+		ask_for(h->vectors + (size_t)nodes[i] * h->head.stride,
+			h->head.dim * sizeof(float));
+}
+
+static inline __attribute__((always_inline)) void prefetch_links(const struct hnsw *h,
+								 uint32_t node)
+{
+	ask_for(hnsw_row0(h, node), h->head.stride0 * sizeof(uint32_t));
+}
+
+uint32_t hnsw_entry_node(const struct hnsw *h)
+{
+	return h->head.upper ? h->upper_node[h->head.entry] : 0;
+}
+
+uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
+		      uint32_t level)
+{
+	uint32_t best = h->head.entry, node = h->upper_node[best], nodes[HNSW_MAX_M],
+		 uppers[HNSW_MAX_M];
+	float d[HNSW_MAX_M];
+	hnsw_distances(h, s, p, &node, 1, d);
+	uint64_t best_key = pool_key(d[0], best);
+	for (uint32_t l = h->head.max_level; l > level; l--)
+		for (;;) {
+			const uint32_t *row = hnsw_row_upper(h, best, l);
+			size_t n = 0;
+			for (; row && n < h->head.m && row[n] < h->head.upper; n++) {
+				uppers[n] = row[n];
+				nodes[n] = h->upper_node[row[n]];
+				ask_for_node(h, nodes[n]);
+			}
+			hnsw_distances(h, s, p, nodes, n, d);
+			uint64_t before = best_key;
+			for (size_t i = 0; i < n; i++) {
+				uint64_t key = pool_key(d[i], uppers[i]);
+				if (key < best_key)
+					best_key = key;
+			}
+			s->hops++;
+			if (best_key == before)
+				break;
+			best = pool_node(best_key);
+		}
+	return best_key;
+}
+
+/* Insert into the sorted pool; the caller knows that it belongs there.  Returns where. */
+static inline size_t pool_insert(uint64_t *pool, size_t *count, size_t ef, uint64_t key)
+{
+	size_t lo = 0;
+	/* No branch on where it belongs, which cannot be foretold. */
+	for (size_t n = *count; n > 0;) {
+		size_t half = (n + 1) / 2;
+		lo += pool[lo + half - 1] < key ? half : 0;
+		n -= half;
+	}
+	if (*count < ef)
+		(*count)++;
+	memmove(pool + lo + 1, pool + lo, (*count - 1 - lo) * sizeof *pool);
+	pool[lo] = key;
+	return lo;
+}
+
+/*
+ * Ask for what the next expansion will need, if nothing nearer is found by this one: the nodes
+ * that the next unexpanded entry links to, and the links of the one after it.  Even if something
+ * nearer is found they will be needed, later: what is in the pool is expanded, sooner or later.
+ */
+static inline __attribute__((always_inline)) void
+look_ahead(const struct hnsw *h, const struct hnsw_scratch *s, size_t at, size_t count)
+{
+	while (at < count && s->pool[at] & 1)
+		at++;
+	if (at >= count)
+		return;
+	const uint32_t *row = hnsw_row0(h, pool_node(s->pool[at]));
+	for (uint32_t i = 0; i < h->head.m0 && row[i] < h->head.nodes; i++)
+		if (!was_visited(s->visited, row[i]))
+			ask_for_node(h, row[i]);
+	while (++at < count && s->pool[at] & 1)
+		;
+	if (at < count)
+		prefetch_links(h, pool_node(s->pool[at]));
+}
+
+/* Tell of every stop whose entries are all expanded, now that the first ${at} are. */
+static void reach_stops(struct hnsw_stops *stops, size_t at, size_t count)
+{
+	while (stops->next < stops->n && at >= stops->ef[stops->next]) {
+		stops->reached(stops, count);
+		stops->next++;
+		stops->lowest = SIZE_MAX;
+	}
+}
+
+static inline __attribute__((always_inline)) size_t
+beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p, uint32_t level,
+     size_t count, size_t ef, struct hnsw_stops *stops)
+{
+	uint32_t total = level ? h->head.upper : h->head.nodes,
+		 room = level ? h->head.m : h->head.m0;
+	uint32_t fresh[2 * HNSW_MAX_M], nodes_upper[HNSW_MAX_M];
+	float d[2 * HNSW_MAX_M];
+	uint64_t key[2 * HNSW_MAX_M];
+	uint64_t *pool = s->pool;
+	visit_room(s, (uint32_t)count);
+	for (size_t i = 0; i < count; i++) {
+		uint32_t first = pool_node(pool[i]);
+		visit(s, &first, 1);
+	}
+	for (size_t at = 0; at < count;) {
+		if (pool[at] & 1) {
+			at++;
+			continue;
+		}
+		if (stops)
+			reach_stops(stops, at, count);
+		pool[at] |= 1;
+		uint32_t node = pool_node(pool[at]);
+		const uint32_t *row = level ? hnsw_row_upper(h, node, level) : hnsw_row0(h, node);
+		const uint32_t *nodes = fresh;
+		size_t n = 0;
+		visit_room(s, room);
+		/* The end mark is larger than any number, and so is whatever a damaged file has.
+		 * Whether a node was visited is anyone's guess, so there is no branch on it. */
+		for (uint32_t j = 0; row && j < room && row[j] < total; j++) {
+			fresh[n] = row[j];
+			n += !was_visited(s->visited, row[j]);
+		}
+		visit(s, fresh, n);
+		if (level) {
+			for (size_t j = 0; j < n; j++)
+				nodes_upper[j] = h->upper_node[fresh[j]];
+			nodes = nodes_upper;
+		}
+		for (size_t j = 0; j < n; j++)
+			ask_for_node(h, nodes[j]);
+		if (!level)
+			look_ahead(h, s, at + 1, count);
+		s->hops++;
+		size_t next = at + 1;
+		hnsw_distances(h, s, p, nodes, n, d);
+		/* Those that a full pool has no use for go first, without a branch on each. */
+		uint64_t bound = count == ef ? pool[ef - 1] : UINT64_MAX;
+		size_t near = 0;
+		for (size_t j = 0; j < n; j++) {
+			key[near] = pool_key(d[j], fresh[j]);
+			near += key[near] < bound;
+		}
+		for (size_t j = 0; j < near; j++) {
+			if (count == ef && key[j] >= pool[ef - 1])
+				continue;
+			size_t where = pool_insert(pool, &count, ef, key[j]);
+			if (stops && where < stops->lowest)
+				stops->lowest = where;
+			if (where < next) {
+				next = where;
+				if (!level)
+					prefetch_links(h, pool_node(key[j]));
+			}
+		}
+		at = next;
+	}
+	if (stops)
+		reach_stops(stops, SIZE_MAX, count);
+	clear_visited(s, total);
+	return count;
+}
+
+size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
+		 uint32_t level, size_t count, size_t ef)
+{
+	return beam(h, s, p, level, count, ef, NULL);
+}
+
+size_t hnsw_beam_stops(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
+		       size_t count, struct hnsw_stops *stops)
+{
+	return beam(h, s, p, 0, count, stops->ef[stops->n - 1], stops);
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* Distances from what an index holds of its vectors. */
+#include "hnsw/graph_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SLACK 4 /* standard deviations */
+
+bool hnsw_is_coded(const float *v, const float *centre, float unit, uint32_t dim)
+{
+	int lost = 0;
+	for (uint32_t k = 0; k < dim; k++)
+		lost |= centre[k] + unit * (float)hnsw_code_of((v[k] - centre[k]) / unit) != v[k];
+	return !lost;
+}
+
+const float *hnsw_vector(const struct hnsw *h, uint32_t node, float *tmp)
+{
+	const struct hnsw_head *d = &h->head;
+	if (h->vectors)
+		return h->vectors + (size_t)node * d->stride;
+	const uint8_t *code = hnsw_code(h, node);
+	for (uint32_t k = 0; k < d->dim; k++)
+		tmp[k] = h->centre[k] + d->unit * (float)((int32_t)code[k] - 128);
+	memset(tmp + d->dim, 0, (d->stride - d->dim) * sizeof *tmp);
+	return tmp;
+}
+
+/* ---- points ---- */
+
+void hnsw_point_node(const struct hnsw *h, const struct dist_kernels *k, uint32_t node,
+		     int8_t *code, struct hnsw_point *p)
+{
+	const struct hnsw_head *d = &h->head;
+	*p = (struct hnsw_point){.code = code, .exact = true, .unit = d->unit};
+	if (!h->codes) {
+		p->vector = hnsw_vector(h, node, NULL);
+		return;
+	}
+	p->bias = 128 * k->code_turn(hnsw_code(h, node), d->code_stride, code);
+	p->norm = h->norms[node];
+}
+
+/* The query's own unit, unless it is made of the index's. */
+static float query_unit(const struct hnsw *h, const float *v, bool *exact)
+{
+	const struct hnsw_head *d = &h->head;
+	float most = 0;
+	*exact = d->storage == HNSW_U8 && hnsw_is_coded(v, h->centre, d->unit, d->dim);
+	if (*exact)
+		return d->unit;
+	for (uint32_t k = 0; k < d->dim; k++) {
+		float size = fabsf(v[k] - h->centre[k]);
+		most = size > most ? size : most;
+	}
+	return most > 0 ? most / 127 : 1;
+}
+
+void hnsw_point_query(const struct hnsw *h, struct hnsw_scratch *s, const float *query,
+		      struct hnsw_point *p)
+{
+	const struct hnsw_head *d = &h->head;
+	float *v = s->query;
+	int8_t *code = s->code[0];
+	memset(v, 0, d->stride * sizeof *v);
+	memcpy(v, query, d->dim * sizeof *v);
+	if (d->metric == VEC_COSINE)
+		vec_normalise(v, d->dim);
+	*p = (struct hnsw_point){.vector = v, .code = code, .exact = !h->codes};
+	if (!h->codes)
+		return;
+	p->unit = query_unit(h, v, &p->exact);
+	float per_unit = 1 / p->unit;
+	int32_t sum = 0;
+	uint32_t norm = 0;
+	for (uint32_t k = 0; k < d->dim; k++) {
+		int32_t c = hnsw_code_of((v[k] - h->centre[k]) * per_unit);
+		code[k] = (int8_t)c;
+		sum += c;
+		norm += (uint32_t)(c * c);
+	}
+	memset(code + d->dim, 0, d->code_stride - d->dim);
+	p->bias = 128 * sum;
+	p->norm = norm;
+}
+
+/*
+ * Rounding to codes moves a component by up to half a unit, evenly distributed: variance
+ * unit^2 / 12 (for the index the measured one is used, which also counts what was cut off).
+ * Over many components that makes an error of the estimate near to normal.  Inner product:
+ * variance |q|^2 v + |x|^2 w, with v and w those of the index and of the query.  Squared distance:
+ * 4 d (v + w) about a mean of dim (v + w).
+ */
+float hnsw_slack(const struct hnsw *h, const struct hnsw_point *p, float distance)
+{
+	const struct hnsw_head *d = &h->head;
+	float v = d->error * d->error, w = p->unit * p->unit / 12;
+	if (d->metric == VEC_IP)
+		return SLACK *
+		       sqrtf(p->unit * p->unit * (float)p->norm * v + d->reach * d->reach * w);
+	float scale = d->metric == VEC_COSINE ? 0.5f : 1, square = fmaxf(distance, 0) / scale;
+	return scale * ((float)d->dim * (v + w) + SLACK * 2 * sqrtf(square * (v + w)));
+}
+
+/* ---- distances ---- */
+
+void hnsw_exact_distances(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
+			  const uint32_t *nodes, size_t count, float *out)
+{
+	const struct hnsw_head *d = &h->head;
+	enum vec_metric metric = (enum vec_metric)d->metric;
+	struct dist_rows rows = {h->vectors, d->stride * sizeof(float), d->dim};
+	s->distances += count;
+	if (h->vectors) {
+		dist_to_rows(s->kernels, metric, p->vector, &rows, nodes, count, out);
+		return;
+	}
+	rows.base = s->row;
+	for (size_t i = 0; i < count; i++) {
+		hnsw_vector(h, nodes[i], s->row);
+		dist_to_rows(s->kernels, metric, p->vector, &rows, NULL, 1, out + i);
+	}
+}
+
+void hnsw_distances(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
+		    const uint32_t *nodes, size_t count, float *out)
+{
+	const struct hnsw_head *d = &h->head;
+	int32_t dot[2 * HNSW_MAX_M];
+	if (!h->codes) {
+		hnsw_exact_distances(h, s, p, nodes, count, out);
+		return;
+	}
+	struct dist_rows rows = {h->codes, d->code_stride, d->code_stride};
+	s->kernels->code_rows(p->code, &rows, nodes, count, dot);
+	s->distances += count;
+	float scale = d->metric == VEC_COSINE ? 0.5f : 1, product = d->unit * p->unit;
+	if (d->metric == VEC_IP) {
+		for (size_t i = 0; i < count; i++)
+			out[i] = 1 - product * (float)(dot[i] - p->bias);
+	} else if (p->unit == d->unit) {
+		/* Whole numbers: the sum is not negative, and less than 2^32. */
+		for (size_t i = 0; i < count; i++)
+			out[i] = scale * product *
+				 (float)(p->norm + h->norms[nodes[i]] -
+					 2 * (uint32_t)(dot[i] - p->bias));
+	} else {
+		float mine = scale * p->unit * p->unit * (float)p->norm;
+		float theirs = scale * d->unit * d->unit;
+		for (size_t i = 0; i < count; i++)
+			out[i] = mine + theirs * (float)h->norms[nodes[i]] -
+				 2 * scale * product * (float)(dot[i] - p->bias);
+	}
+}
