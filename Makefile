@@ -5,6 +5,7 @@
 #   make install              PREFIX=/usr/local DESTDIR= PROGPREFIX=
 #   make demo check bench     what scripts/demo, scripts/check, tests/bench/run do
 #   make bench PART=append    one part of it
+#   make chaos SECONDS=600    kill programs at random, look for what was lost
 #   make DEVELOPER=1          all warnings, as errors
 #   make SAN=address,undefined
 #   make fuzz FUZZ_SECONDS=60 FUZZ="index records"   fuzz the readers, with clang
@@ -68,7 +69,7 @@ cli_obj := $(patsubst %.c,$(OUT)/%.o,$(filter lib/cli/%,$(lib_src)))
 lib_obj := $(patsubst %.c,$(OUT)/%.o,$(filter-out lib/cli/%,$(lib_src)))
 library := $(OUT)/libhnsw-tools.a
 
-.PHONY: all unit replay fuzz fuzzers demo check check-layers check-docs bench install uninstall clean print-out
+.PHONY: all unit replay fuzz fuzzers demo check check-layers check-docs bench chaos install uninstall clean print-out
 
 all: $(programs:%=$(OUT)/bin/%)
 	@ln -sfn $(OUT)/bin bin
@@ -158,6 +159,9 @@ check-docs: all
 
 bench: all $(bench_src:tests/bench/%.c=$(OUT)/bench/%)
 	@tests/bench/run $(OUT) $(PART)
+
+chaos: all
+	@HNSW_BIN=$(OUT)/bin tests/chaos $(SECONDS)
 
 install: all
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(docdir)/examples

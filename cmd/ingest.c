@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/queue.h"
 #include "catalog/catalog.h"
 #include "cli/cli.h"
 #include "embed/texts.h"
@@ -102,6 +103,15 @@ static int open_rows(struct vec_set *rows, const char *const *paths, size_t n, s
 	return ret;
 }
 
+/* Tell autotune-agent.  The batch is there whether it can be told or not. */
+static void trigger(struct catalog *c, const char *dataset)
+{
+	struct err err;
+	if (agent_dataset_appended(c, dataset, &err) != 0)
+		warn(&c->warn, "the batch is there, but not all of its indexes are to be tuned: %s",
+		     err.msg);
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const from_stdin[] = {"-"};
@@ -136,6 +146,8 @@ int main(int argc, char **argv)
 		ret = vec_set_read_ids(&rows, o.ids, &err);
 	if (ret == 0)
 		ret = catalog_dataset_append(&c, &a, &done, &err);
+	if (ret == 0 && !o.dry_run)
+		trigger(&c, a.dataset);
 	if (ret == 0)
 		print_result(a.dataset, &done);
 	vec_set_release(&rows);

@@ -13,5 +13,6 @@ check "scripts work from there" "PATH=$dir/image/usr/bin:/usr/bin:/bin; autotune
 check "uninstall" "$make uninstall && test -z \"\$(find image -type f)\""
 check "with PROGPREFIX" "$make PROGPREFIX=ht- install && test -x image/usr/bin/ht-promote -a -f image/usr/share/man/man1/ht-promote.1 -a ! -e image/usr/bin/promote"
 check "scripts find their fellows by it" "PATH=$dir/image/usr/bin:/usr/bin:/bin; rm -rf store; vectors 300 4 1 | ht-ingest d && ht-index-add --eval-set e d && ht-evalset -q -N 20 --save e d && ht-autotune -q --min-recall 0 --grid 20/20 d && ht-activate -q d && head -n 1 store/primary/_hnsw_active/d/current.json | jq -e .generation"
+check "so does the agent" "PATH=$dir/image/usr/bin:/usr/bin:/bin; ht-autotune-agent enqueue d && ht-autotune-agent once | jq -se 'map(.kind)[1] == \"trial_completed\"'"
 check "uninstall with it" "$make PROGPREFIX=ht- uninstall && test -z \"\$(find image -type f)\""
 finish

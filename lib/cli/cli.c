@@ -291,7 +291,8 @@ void cli_parse(struct cli *c, int argc, char **argv, size_t min, size_t max)
 	struct option *longs = calloc(n + 1, sizeof *longs);
 	char *shorts = calloc(2 * n + 3, 1), *p = shorts;
 	c->start_ns = clock_mono_ns();
-	c->prog = base_name(argc > 0 && argv[0] ? argv[0] : "hnsw-tools");
+	c->called = argc > 0 && argv[0] ? argv[0] : "hnsw-tools";
+	c->prog = base_name(c->called);
 	c->operand = calloc((size_t)argc + 1, sizeof *c->operand);
 	if (!longs || !shorts || !c->operand) {
 		struct err err;

@@ -127,7 +127,8 @@ struct cli {
 	const struct cli_opt *opts;
 	size_t n_opts;
 	/* set by cli_parse() */
-	const char *prog;
+	const char *called; /* argv[0] */
+	const char *prog;   /* its last part */
 	bool quiet;
 	int verbose;
 	uint64_t start_ns;
@@ -193,6 +194,24 @@ void cli_progress_end(struct cli_progress *p);
 /* From now on SIGINT and SIGTERM only set a flag, so that work can end in order. */
 void cli_catch_signals(void);
 bool cli_interrupted(void);
+
+/* ---- other programs ---- */
+
+/*
+ * Where the other programs are: what to put before their plain names.  They are beside this one,
+ * if that was called by a path, else in PATH, and have what this one's name has before ${own}.
+ */
+int cli_programs(const struct cli *c, const char *own, struct buf *prefix,
+		 struct err *err) MUST_CHECK;
+
+/*
+ * Run one and wait for it: ${argv} ends with NULL, its first is the plain name.  Its standard
+ * input is ${in}, its standard output is appended to ${out}.  It is out of reach of the terminal's
+ * signals, and ends when this process does.  -1: its status was not 0; that is the code, and the
+ * last line that it said on stderr is the message.
+ */
+int cli_run(const char *prefix, const char *const argv[], struct span in, struct buf *out,
+	    struct err *err) MUST_CHECK;
 
 /* Threads to use: the option, or all cores if it is 0. */
 int cli_threads(uint32_t option);

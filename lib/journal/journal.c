@@ -252,6 +252,16 @@ int journal_read(struct store *s, const char *prefix, uint64_t since, journal_wa
 	return got > 0 ? 0 : r.stopped ? r.stopped : -1;
 }
 
+int journal_newest(struct store *s, const char *prefix, uint64_t *stamp, struct err *err)
+{
+	struct batches list;
+	if (list_batches(s, prefix, 0, &list, err) != 0)
+		return -1;
+	*stamp = list.count ? list.batch[list.count - 1].stamp : 0;
+	batches_release(&list);
+	return 0;
+}
+
 /* ---- compacting ---- */
 
 struct copy {

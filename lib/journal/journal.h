@@ -47,6 +47,10 @@ typedef bool journal_want_fn(void *ctx, const char *batch);
 int journal_read(struct store *s, const char *prefix, uint64_t since, journal_want_fn *want,
 		 journal_fn *fn, void *ctx, struct err *err) MUST_CHECK;
 
+/* The stamp of the newest batch, 0 if there is none. */
+int journal_newest(struct store *s, const char *prefix, uint64_t *stamp,
+		   struct err *err) MUST_CHECK;
+
 struct journal_compaction {
 	uint64_t batches; /* merged; 0: there was nothing to do */
 	uint64_t lines;

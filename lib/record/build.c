@@ -42,6 +42,9 @@ int build_record_parse(struct build_record *r, struct span line, struct err *err
 			} else if (span_is(key, "graph_digest")) {
 				if (scan_string(&s, &v) && v.n < sizeof r->graph_digest)
 					memcpy(r->graph_digest, v.p, v.n);
+			} else if (span_is(key, "vectors_digest")) {
+				if (scan_string(&s, &v) && v.n < sizeof r->vectors_digest)
+					memcpy(r->vectors_digest, v.p, v.n);
 			} else {
 				scan_skip(&s, NULL);
 			}

@@ -22,7 +22,7 @@ struct build_record {
 
 void build_record_write(struct buf *out, const struct build_record *r);
 
-/* Read the path, the time and the graph's digest back; the rest stands in the index. */
+/* Read the path, the time and the digests back; the rest stands in the index. */
 int build_record_parse(struct build_record *r, struct span line, struct err *err) MUST_CHECK;
 void build_record_release(struct build_record *r);
 

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* One trial: what is tried, and what becomes of it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cycle_internal.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define ATTEMPTS 3 /* while somebody else promotes */
+
+/* ---- what was ---- */
+
+static int keep_line(struct past *p, const struct trial *t, struct err *err)
+{
+	struct buf *grown = mem_resize(p->line, p->lines + 1, sizeof *grown, err);
+	if (!grown)
+		return -1;
+	p->line = grown;
+	grown[p->lines] = (struct buf)BUF_INIT;
+	buf_addspan(&grown[p->lines], t->line);
+	return buf_ok(&grown[p->lines++], err);
+}
+
+static int take_trial(void *ctx, const struct trial *t, struct err *err)
+{
+	struct past *p = ctx;
+	const struct promotion_entry *current = p->promotion.current;
+	propose_add_trial(&p->proposals, &t->config);
+	free(p->eval_set);
+	struct buf name = BUF_INIT;
+	buf_adds(&name, "");
+	scan_decode(t->eval_set, &name);
+	if (buf_ok(&name, err) != 0)
+		return -1;
+	p->eval_set = name.data;
+	if (!current)
+		return 0;
+	if (span_same(t->id, current->trial_id)) {
+		p->has_champion = true;
+		p->champion = t->config;
+		p->promoted = p->lines;
+	} else if (!config_same(&t->config, &current->config)) {
+		return 0;
+	}
+	return keep_line(p, t, err);
+}
+
+static void past_release(struct past *p)
+{
+	for (size_t i = 0; i < p->lines; i++)
+		buf_release(&p->line[i]);
+	free(p->line);
+	free(p->eval_set);
+	promotion_release(&p->promotion);
+	*p = (struct past){0};
+}
+
+static int read_past(struct cycle *c, struct err *err)
+{
+	struct catalog *catalog = c->agent->catalog;
+	struct past *p = &c->past;
+	const char *index = c->event->index_name;
+	past_release(p);
+	if (catalog_promotion_get(catalog, index, &p->promotion, NULL, err) < 0 ||
+	    trial_log_read(c->bucket, index, true, take_trial, p, &catalog->warn, err) != 0)
+		return -1;
+	p->proposals.has_champion = p->has_champion;
+	p->proposals.champion = p->champion;
+	return 0;
+}
+
+/* The index's own eval set, else that of its latest Trial. */
+static int choose_eval_set(struct cycle *c, struct err *err)
+{
+	struct index_meta m;
+	const char *index = c->event->index_name;
+	int known = catalog_index_get(c->agent->catalog, index, &m, err);
+	const char *name = known > 0 && m.eval_set && m.eval_set[0] ? m.eval_set : c->past.eval_set;
+	if (known >= 0 && name && name[0])
+		c->eval_set = span_dup(span_of(name));
+	index_meta_release(&m);
+	if (known < 0)
+		return -1;
+	return c->eval_set ? 0 : err_set(err, ERR_NO, "index '%s' has no eval set", index);
+}
+
+/* ---- the trial ---- */
+
+static int mark_started(struct cycle *c, const struct config *config, struct err *err)
+{
+	char now[CLOCK_TEXT_MAX], detail[64];
+	struct agent_event *e = c->event;
+	struct agent_entry entry = {.kind = AGENT_TRIAL_STARTED,
+				    .index_name = e->index_name,
+				    .detail = detail,
+				    .event = e->name};
+	snprintf(detail, sizeof detail, "config=ec%u/es%u", config->ef_construction,
+		 config->ef_search);
+	if (agent_log(c->agent, &entry, 1, err) != 0)
+		return -1;
+	clock_format(clock_wall_us(), now);
+	free(e->started_at);
+	e->started_at = span_dup(span_of(now));
+	return e->started_at ? agent_queue_put(c->agent->primary, e, err) : err_nomem(err);
+}
+
+/* Propose and measure; the event has the Trial then. */
+static int do_trial(struct cycle *c, struct err *err)
+{
+	struct config config;
+	const char *index = c->event->index_name;
+	if (c->past.proposals.trials == 0)
+		return err_set(err, ERR_NO,
+			       "no trials yet for '%s': seed with at least one trial first", index);
+	if (!propose_egreedy(&c->past.proposals, &config))
+		return err_set(err, ERR_NO, "search space exhausted");
+	if (config_check_bounds(&config, err) != 0 || choose_eval_set(c, err) != 0 ||
+	    mark_started(c, &config, err) != 0 ||
+	    cycle_measure(c, &config, &c->event->trial, err) != 0)
+		return -1;
+	return agent_queue_put(c->agent->primary, c->event, err);
+}
+
+/* ---- the champion ---- */
+
+/*
+ * The champion's figures on the data of ${t}: from the journal, or measured now.  1: ${line} has
+ * them; 0: there is no champion; -1.
+ */
+static int champion_figures(struct cycle *c, const struct trial *t, struct trial *champion,
+			    struct buf *line, struct err *err)
+{
+	struct past *p = &c->past;
+	if (!p->has_champion)
+		return 0;
+	/* The one promoted is the first choice, then the latest. */
+	for (size_t i = p->lines + 1; i-- > 0;)
+		if (trial_parse(champion, buf_span(&p->line[i < p->lines ? i : p->promoted]),
+				err) == 0 &&
+		    trial_comparable(champion, t))
+			return 1;
+	if (config_check_bounds(&p->champion, err) != 0 ||
+	    (!c->eval_set && choose_eval_set(c, err) != 0) ||
+	    cycle_measure(c, &p->champion, line, err) != 0 || cycle_append(c, line, err) != 0 ||
+	    trial_parse(champion, buf_span(line), err) != 0)
+		return err_prefix(err, "cannot measure the champion again");
+	if (!trial_comparable(champion, t))
+		return err_set(err, ERR_NO,
+			       "the data changed while the champion was measured again");
+	return 1;
+}
+
+/* What is promoted now; "" if nothing is. */
+static struct span current_id(const struct past *p)
+{
+	return p->promotion.current ? p->promotion.current->trial_id : span_of("");
+}
+
+/* 1: promoted; 0: a gate was not met; -1. */
+static int promote(struct cycle *c, const struct trial *t, const struct trial *champion,
+		   struct err *err)
+{
+	struct buf note = BUF_INIT, expect = BUF_INIT, in = BUF_INIT, out = BUF_INIT;
+	char floor[32];
+	struct cycle_command w = cycle_command(c, "promote");
+	buf_addf(&note, "auto-promote: recall=%.3f p50=%.0fus (was %.3f/%.0fus)",
+		 t->metrics.recall_at_k, t->metrics.search_latency_p50_us,
+		 champion ? champion->metrics.recall_at_k : 0,
+		 champion ? champion->metrics.search_latency_p50_us : 0);
+	buf_adds(&expect, "");
+	scan_decode(current_id(&c->past), &expect);
+	buf_addspan(&in, t->line);
+	buf_addc(&in, '\n');
+	snprintf(floor, sizeof floor, "%.9g", c->agent->settings.min_recall);
+	cycle_add(&w, "--unattended");
+	cycle_add(&w, "--by");
+	cycle_add(&w, "agent");
+	cycle_add(&w, "--note");
+	cycle_add(&w, note.data);
+	cycle_add(&w, "--min-recall");
+	cycle_add(&w, floor);
+	cycle_add(&w, "--expect");
+	cycle_add(&w, expect.data);
+	cycle_add(&w, "--");
+	cycle_add(&w, c->event->index_name);
+	int ret = buf_ok(&note, err) != 0 || buf_ok(&expect, err) != 0 ? -1 : buf_ok(&in, err);
+	if (ret == 0)
+		ret = cycle_run(c, &w, buf_span(&in), &out, err) == 0 ? 1
+		      : err->code == ERR_NO			      ? 0
+								      : -1;
+	buf_release(&note);
+	buf_release(&expect);
+	buf_release(&in);
+	buf_release(&out);
+	return ret;
+}
+
+/* Promote it if it may be, and beats the champion.  1: promoted; 0; -1: ERR_CONFLICT, again. */
+static int decide(struct cycle *c, const struct trial *t, struct err *err)
+{
+	struct trial champion;
+	struct buf line = BUF_INIT;
+	int ret = 0;
+	if (span_same(current_id(&c->past), t->id))
+		return 1; /* before an interruption */
+	if ((float)t->metrics.recall_at_k < (float)c->agent->settings.min_recall)
+		return 0;
+	int has = champion_figures(c, t, &champion, &line, err);
+	if (has < 0)
+		ret = -1;
+	else if (!has || trial_beats(&t->metrics, &champion.metrics))
+		ret = promote(c, t, has ? &champion : NULL, err);
+	buf_release(&line);
+	return ret;
+}
+
+/* Append, decide, log. */
+static int finish(struct cycle *c, struct err *err)
+{
+	struct agent_event *e = c->event;
+	struct trial t;
+	struct err why;
+	char detail[128];
+	int promoted = -1;
+	if (trial_parse(&t, buf_span(&e->trial), err) != 0 || cycle_append(c, &e->trial, err) != 0)
+		return -1;
+	why.code = ERR_CONFLICT;
+	for (int i = 0; i < ATTEMPTS && promoted < 0 && why.code == ERR_CONFLICT; i++)
+		if (i == 0 || read_past(c, &why) == 0)
+			promoted = decide(c, &t, &why);
+	snprintf(detail, sizeof detail, "config=ec%u/es%u recall=%.3f p50=%.0fus",
+		 t.config.ef_construction, t.config.ef_search, t.metrics.recall_at_k,
+		 t.metrics.search_latency_p50_us);
+	struct agent_entry entry[2] = {{.kind = AGENT_TRIAL_COMPLETED,
+					.index_name = e->index_name,
+					.detail = detail,
+					.event = e->name,
+					.trial_id = t.id}};
+	entry[1] = entry[0];
+	entry[1].kind = promoted < 0 ? AGENT_TRIAL_ERROR : AGENT_PROMOTED;
+	if (promoted < 0)
+		entry[1].detail = why.msg;
+	return agent_log(c->agent, entry, promoted ? 2 : 1, err);
+}
+
+/* A file for this index in the cache. */
+static int cache_path(struct cycle *c, const char *suffix, struct buf *path, struct err *err)
+{
+	struct buf key = BUF_INIT;
+	buf_addf(&key, "_hnsw_agent/%s%s", c->event->index_name, suffix);
+	int ret = buf_ok(&key, err);
+	if (ret == 0)
+		ret = store_cache_path(c->bucket, key.data, path, err);
+	buf_release(&key);
+	return ret;
+}
+
+static int cycle_init(struct cycle *c, struct err *err)
+{
+	c->agent->work_ns = 0;
+	c->bucket = catalog_bucket_of(c->agent->catalog, c->event->index_name, err);
+	buf_adds(&c->note, "agent: ");
+	agent_reason_text(&c->note, c->event);
+	return !c->bucket || buf_ok(&c->note, err) != 0 ||
+		       cache_path(c, ".hvec", &c->vectors_path, err) != 0 ||
+		       cache_path(c, ".hnsw", &c->index_path, err) != 0
+		   ? -1
+		   : 0;
+}
+
+int agent_cycle(struct agent *a, struct agent_event *e, struct err *err)
+{
+	struct cycle c = {.agent = a, .event = e};
+	int ret = cycle_init(&c, err);
+	if (ret == 0)
+		ret = read_past(&c, err);
+	if (ret == 0 && e->trial.len == 0)
+		ret = do_trial(&c, err);
+	if (ret == 0)
+		ret = finish(&c, err);
+	cycle_clean(&c);
+	past_release(&c.past);
+	free(c.eval_set);
+	buf_release(&c.vectors_path);
+	buf_release(&c.index_path);
+	buf_release(&c.note);
+	return ret;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AGENT_CYCLE_INTERNAL_H
+#define AGENT_CYCLE_INTERNAL_H
+
+#include "agent/agent.h"
+#include "tune/propose.h"
+
+/* What the journal says of an index. */
+struct past {
+	struct propose_history proposals;
+	char *eval_set; /* of the latest Trial */
+	struct promotion promotion;
+	bool has_champion; /* the journal has the Trial that is promoted */
+	struct config champion;
+	/* Trials of the champion's config, oldest first, and which of them is promoted */
+	struct buf *line;
+	size_t lines, promoted;
+};
+
+struct cycle {
+	struct agent *agent;
+	struct agent_event *event;
+	struct store *bucket;
+	struct past past;
+	char *eval_set;
+	struct buf note; /* of its Trials */
+	/* files in the cache: the vectors, as they were when the trial was begun, and the index */
+	struct buf vectors_path, index_path;
+	const char *metric;	      /* of the index, NULL if nobody said */
+	char digest[DIGEST_TEXT_MAX]; /* of these vectors; empty before they are there */
+};
+
+/* A command line of one of our programs. */
+#define CYCLE_WORDS_MAX 24
+struct cycle_command {
+	const char *word[CYCLE_WORDS_MAX];
+	size_t n;
+};
+
+/* "PROGRAM -q -S STORE", to which the rest is added. */
+struct cycle_command cycle_command(const struct cycle *c, const char *program);
+void cycle_add(struct cycle_command *w, const char *word);
+int cycle_run(struct cycle *c, const struct cycle_command *w, struct span in, struct buf *out,
+	      struct err *err) MUST_CHECK;
+
+/*
+ * Build an index with that config over the vectors of the cycle, measure it, and append the
+ * Trial's line, without newline, to ${line}.  The eval set's answers are made to fit.
+ */
+int cycle_measure(struct cycle *c, const struct config *config, struct buf *line,
+		  struct err *err) MUST_CHECK;
+
+/* Make a Trial durable. */
+int cycle_append(struct cycle *c, const struct buf *line, struct err *err) MUST_CHECK;
+
+/* Remove the files of the cycle. */
+void cycle_clean(struct cycle *c);
+
+#endif

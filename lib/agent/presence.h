@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AGENT_PRESENCE_H
+#define AGENT_PRESENCE_H
+
+#include "agent/settings.h"
+#include "store/store.h"
+
+/*
+ * The agents that run on a store.  Each holds the lock of a slot, _hnsw_agent/agents/<n> of the
+ * bucket primary, whose blob <n>.json says who it is; if the lock is free, the blob is of one that
+ * has ended, however it did.
+ */
+struct agent_presence {
+	unsigned slot;
+	char *started_at;
+	struct store_lock *lock;
+};
+
+/* Take a slot and say so. */
+int agent_enter(struct store *primary, const struct agent_settings *settings,
+		struct agent_presence *p, struct err *err) MUST_CHECK;
+void agent_leave(struct agent_presence *p);
+
+/* 1: somebody asked this one to stop; 0; -1. */
+int agent_stop_asked(struct store *primary, const struct agent_presence *p,
+		     struct err *err) MUST_CHECK;
+
+/* Call ${fn} for each that runs, with what its blob says. */
+typedef int agent_running_fn(void *ctx, unsigned slot, struct span said, struct err *err);
+int agent_each_running(struct store *primary, agent_running_fn *fn, void *ctx,
+		       struct err *err) MUST_CHECK;
+
+/* Ask all that run to stop; ${count} gets their number. */
+int agent_stop_all(struct store *primary, unsigned *count, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AGENT_QUEUE_H
+#define AGENT_QUEUE_H
+
+#include "catalog/catalog.h"
+
+#define AGENT_QUEUE_MAX 256
+#define AGENT_EVENT_NAME_MAX 64
+
+/* Held by whoever has an event in hand, so that there is one trial at a time on a store. */
+#define AGENT_LOCK "_hnsw_agent/trial"
+
+/* Why an index is to be looked at. */
+enum agent_reason { AGENT_DATASET_APPENDED, AGENT_MANUAL, AGENT_PERIODIC };
+
+/*
+ * An event: a blob <20-digit sequence>-<digest of index and reason>.json below
+ * _hnsw_agent/queue of the bucket primary.  It stays there, waiting or in hand, until it is done.
+ */
+struct agent_event {
+	char name[AGENT_EVENT_NAME_MAX]; /* of the blob; empty before it is pushed */
+	char *index_name;
+	enum agent_reason reason;
+	char *dataset; /* of AGENT_DATASET_APPENDED, else NULL */
+	char *enqueued_at;
+	bool noted_rate_limit, noted_cooldown; /* that it waits for these is in the log */
+	char *started_at;		       /* NULL: waiting; else a trial of it was begun */
+	struct buf trial;		       /* its Trial's line, once it was measured */
+};
+
+void agent_event_release(struct agent_event *e);
+
+/* Append "manual", "periodic" or "dataset_appended(docs)". */
+void agent_reason_text(struct buf *out, const struct agent_event *e);
+
+/*
+ * Put an event of that index, reason and dataset at the end of the queue, durable on return;
+ * its name, or that of the equal one that waits already, is set.  0: done; 1: an equal one waits
+ * already; -1: ERR_TEMP, the queue is full.
+ */
+int agent_queue_push(struct store *primary, struct agent_event *e, struct err *err) MUST_CHECK;
+
+/* Names of the events, first to last. */
+int agent_queue_list(struct store *primary, struct store_names *out, struct err *err) MUST_CHECK;
+
+/* 1: there; 0: gone; -1: ERR_DATA, malformed. */
+int agent_queue_get(struct store *primary, const char *name, struct agent_event *e,
+		    struct err *err) MUST_CHECK;
+
+/* Write it back, and take it out; for the holder of AGENT_LOCK. */
+int agent_queue_put(struct store *primary, const struct agent_event *e, struct err *err) MUST_CHECK;
+int agent_queue_remove(struct store *primary, const char *name, struct err *err) MUST_CHECK;
+
+/*
+ * A batch was appended to a dataset: push an event for every registered index over it.
+ * ERR_TEMP: the queue was full for some.
+ */
+int agent_dataset_appended(struct catalog *c, const char *dataset, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/* Which event comes next, and what becomes of it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "base/clock.h"
+
+#define LOCK_WAIT_MS 50 /* others who look hold the lock for a moment */
+
+int agent_log(struct agent *a, const struct agent_entry *e, size_t count, struct err *err)
+{
+	struct buf lines = BUF_INIT;
+	int ret = agent_log_append(a->primary, e, count, &lines, err);
+	if (ret == 0)
+		a->tell(a->ctx, buf_span(&lines));
+	buf_release(&lines);
+	return ret;
+}
+
+/* ---- limits ---- */
+
+enum limit { NO_LIMIT, RATE_LIMIT, COOLDOWN };
+
+static enum limit meets(const struct agent *a, const struct agent_history *h, const char *index)
+{
+	if (agent_wait_for_rate(h, a->settings.max_trials_per_hour))
+		return RATE_LIMIT;
+	if (agent_wait_for_cooldown(h, index, a->settings.cooldown_between_trials_secs))
+		return COOLDOWN;
+	return NO_LIMIT;
+}
+
+static int log_skipped(struct agent *a, const struct agent_event *e, enum limit limit,
+		       struct err *err)
+{
+	char detail[100];
+	struct agent_entry entry = {
+	    .index_name = e->index_name, .detail = detail, .event = e->name[0] ? e->name : NULL};
+	if (limit == RATE_LIMIT) {
+		entry.kind = AGENT_SKIPPED_RATE_LIMIT;
+		snprintf(detail, sizeof detail, "hit cap of %" PRIu64 "/hour",
+			 a->settings.max_trials_per_hour);
+	} else {
+		entry.kind = AGENT_SKIPPED_COOLDOWN;
+		snprintf(detail, sizeof detail, "last trial too recent (<%" PRIu64 "s)",
+			 a->settings.cooldown_between_trials_secs);
+	}
+	return agent_log(a, &entry, 1, err);
+}
+
+/* An event that waits is noted once for each limit; a periodic one is dropped. */
+static int skip(struct agent *a, struct agent_event *e, enum limit limit, struct err *err)
+{
+	bool *noted = limit == RATE_LIMIT ? &e->noted_rate_limit : &e->noted_cooldown;
+	if (!*noted && log_skipped(a, e, limit, err) != 0)
+		return -1;
+	if (e->reason == AGENT_PERIODIC)
+		return agent_queue_remove(a->primary, e->name, err);
+	if (*noted)
+		return 0;
+	*noted = true;
+	return agent_queue_put(a->primary, e, err);
+}
+
+/* ---- one event ---- */
+
+/* It cannot be done: say so in the log. */
+static int log_failure(struct agent *a, const char *name, const char *index, const struct err *why,
+		       struct err *err)
+{
+	struct agent_entry entry = {
+	    .kind = AGENT_TRIAL_ERROR, .index_name = index, .detail = why->msg, .event = name};
+	return agent_log(a, &entry, 1, err);
+}
+
+/* The lock of whoever builds and measures an index.  1: held; 0: somebody else has it; -1. */
+static int lock_index(struct agent *a, const char *index, struct store_lock **lock, struct err *err)
+{
+	struct buf key = BUF_INIT;
+	struct store *bucket = catalog_bucket_of(a->catalog, index, err);
+	*lock = NULL;
+	buf_addf(&key, "_hnsw_tuning/%s", index);
+	int ret = bucket ? buf_ok(&key, err) : -1;
+	if (ret == 0) {
+		*lock = store_lock(bucket, key.data, LOCK_WAIT_MS, err);
+		if (*lock)
+			ret = store_lock_inherit(*lock, err) == 0 ? 1 : -1;
+		else
+			ret = err->code == ERR_TEMP ? 0 : -1;
+	}
+	if (ret < 0) {
+		store_unlock(*lock);
+		*lock = NULL;
+	}
+	buf_release(&key);
+	return ret;
+}
+
+/* Its cycle, under both locks.  ${why} is set if it failed. */
+static int do_event(struct agent *a, struct agent_event *e, enum agent_turn *what, struct err *why,
+		    struct err *err)
+{
+	*what = AGENT_DONE;
+	if (a->cycle(a, e, why) != 0) {
+		*what = AGENT_FAILED;
+		if (log_failure(a, e->name, e->index_name, why, err) != 0)
+			return -1;
+		/* Limits see to it that this is not for ever. */
+		if (why->code == ERR_TEMP && e->started_at)
+			return 0;
+	}
+	return agent_queue_remove(a->primary, e->name, err);
+}
+
+/* One that cannot even be begun. */
+static int give_up(struct agent *a, const char *name, const char *index, const struct err *why,
+		   enum agent_turn *what, struct err *err)
+{
+	*what = AGENT_FAILED;
+	if (log_failure(a, name, index, why, err) != 0)
+		return -1;
+	return agent_queue_remove(a->primary, name, err);
+}
+
+/* AGENT_WAITING: it has to wait. */
+static int try_event(struct agent *a, const char *name, const struct agent_history *h,
+		     enum agent_turn *what, struct err *why, struct err *err)
+{
+	struct agent_event e;
+	struct store_lock *lock = NULL;
+	*what = AGENT_WAITING;
+	int ret = agent_queue_get(a->primary, name, &e, why);
+	if (ret < 0 && why->code == ERR_DATA)
+		return give_up(a, name, "", why, what, err);
+	if (ret < 0)
+		return err_set(err, why->code, "%s", why->msg);
+	if (ret == 0)
+		return 0;
+	/* What was measured before an interruption is no new trial. */
+	enum limit limit = e.trial.len ? NO_LIMIT : meets(a, h, e.index_name);
+	if (limit != NO_LIMIT) {
+		ret = skip(a, &e, limit, err);
+		goto out;
+	}
+	ret = lock_index(a, e.index_name, &lock, why);
+	if (ret > 0)
+		ret = do_event(a, &e, what, why, err);
+	else if (ret < 0)
+		ret = give_up(a, name, e.index_name, why, what, err);
+out:
+	store_unlock(lock);
+	agent_event_release(&e);
+	return ret;
+}
+
+/* ---- waking without being asked ---- */
+
+struct pick {
+	struct buf index;
+	uint64_t at_us;
+	bool promoted;
+};
+
+static uint64_t latest_trial(struct agent *a, const char *index)
+{
+	struct buf key = BUF_INIT;
+	struct err ignored;
+	uint64_t stamp = 0;
+	struct store *bucket = catalog_bucket_of(a->catalog, index, &ignored);
+	if (!bucket || trial_log_key(&key, index, &ignored) != 0 ||
+	    journal_newest(bucket, key.data, &stamp, &ignored) != 0)
+		stamp = 0;
+	buf_release(&key);
+	return stamp;
+}
+
+/* Take it if it was promoted later than the pick, or, nothing being promoted, tried later. */
+static void consider(struct agent *a, struct pick *p, const char *index)
+{
+	struct promotion promotion;
+	struct err why;
+	uint64_t at = 0;
+	if (catalog_promotion_get(a->catalog, index, &promotion, NULL, &why) < 0) {
+		warn(&a->catalog->warn, "leaving out index '%s': %s", index, why.msg);
+		return;
+	}
+	bool promoted = promotion.current != NULL;
+	if (promoted && clock_parse(promotion.current->promoted_at, &at) != 0)
+		at = 0;
+	promotion_release(&promotion);
+	if (!promoted && (p->promoted || !(at = latest_trial(a, index))))
+		return;
+	if (p->index.len && promoted == p->promoted && at <= p->at_us)
+		return;
+	buf_clear(&p->index);
+	buf_adds(&p->index, index);
+	p->at_us = at;
+	p->promoted = promoted;
+}
+
+/* The index that a periodic wake is for; ${p->index} stays empty if there is none. */
+static int pick_index(struct agent *a, struct pick *p, struct err *err)
+{
+	struct store_names indexes, promoted;
+	if (catalog_index_list(a->catalog, &indexes, err) != 0)
+		return -1;
+	int ret = catalog_promotion_list(a->catalog, &promoted, err);
+	for (size_t i = 0; ret == 0 && i < promoted.count; i++)
+		consider(a, p, promoted.name[i]);
+	for (size_t i = 0; ret == 0 && i < indexes.count; i++)
+		consider(a, p, indexes.name[i]);
+	if (ret == 0)
+		store_names_release(&promoted);
+	store_names_release(&indexes);
+	return ret == 0 ? buf_ok(&p->index, err) : ret;
+}
+
+static int periodic(struct agent *a, const struct agent_history *h, enum agent_turn *what,
+		    struct err *why, struct err *err)
+{
+	struct pick p = {0};
+	struct agent_event e = {.reason = AGENT_PERIODIC};
+	int ret = pick_index(a, &p, err);
+	if (ret != 0 || p.index.len == 0)
+		goto out;
+	e.index_name = span_dup(buf_span(&p.index));
+	if (!e.index_name) {
+		ret = err_nomem(err);
+		goto out;
+	}
+	enum limit limit = meets(a, h, e.index_name);
+	if (limit != NO_LIMIT) {
+		*what = AGENT_WAITING;
+		ret = log_skipped(a, &e, limit, err);
+		goto out;
+	}
+	ret = agent_queue_push(a->primary, &e, err);
+	if (ret >= 0)
+		ret = try_event(a, e.name, h, what, why, err);
+	else if (err->code == ERR_TEMP)
+		ret = 0; /* the queue is full: there will be other wakes */
+out:
+	agent_event_release(&e);
+	buf_release(&p.index);
+	return ret;
+}
+
+/* ---- the turn ---- */
+
+static int turn_locked(struct agent *a, bool wake, enum agent_turn *what, struct err *why,
+		       struct err *err)
+{
+	struct store_names queue;
+	struct agent_history h = {0};
+	*what = AGENT_NOTHING;
+	if (agent_queue_list(a->primary, &queue, err) != 0)
+		return -1;
+	int ret = 0;
+	if (queue.count || wake)
+		ret = agent_history_read(a->primary, &h, &a->catalog->warn, err);
+	for (size_t i = 0; ret == 0 && i < queue.count; i++) {
+		ret = try_event(a, queue.name[i], &h, what, why, err);
+		if (*what != AGENT_WAITING)
+			break;
+	}
+	if (ret == 0 && wake && (*what == AGENT_NOTHING || *what == AGENT_WAITING))
+		ret = periodic(a, &h, what, why, err);
+	agent_history_release(&h);
+	store_names_release(&queue);
+	return ret;
+}
+
+int agent_turn(struct agent *a, bool wake, enum agent_turn *what, struct err *err)
+{
+	struct err why = {0};
+	struct store_lock *lock = store_lock(a->primary, AGENT_LOCK, LOCK_WAIT_MS, err);
+	if (!lock) {
+		*what = AGENT_BUSY;
+		return err->code == ERR_TEMP ? 0 : -1;
+	}
+	int ret = store_lock_inherit(lock, err);
+	if (ret == 0)
+		ret = turn_locked(a, wake, what, &why, err);
+	if (ret == 0 && *what == AGENT_FAILED)
+		*err = why;
+	store_unlock(lock);
+	return ret;
+}
