@@ -73,7 +73,8 @@ int stat_mean_lower(const double *v, uint64_t n, double alpha, double *lower, st
 		else
 			hi = m;
 	}
-	*lower = lo;
+	/* More digits would only look exact; down, so that it stays a bound. */
+	*lower = floor(lo * 1e6) / 1e6;
 	ret = 0;
 out:
 	free(sorted);
