@@ -15,7 +15,7 @@ check "54 texts become a dataset" "embed --embedder hash:64 texts.jsonl | ingest
 check "the same batch twice is one" "embed --embedder hash:64 texts.jsonl | ingest --batch-id b1 twice >o2; embed --embedder hash:64 texts.jsonl | ingest --batch-id b1 twice | jq -e '.repeated and .total == 54'"
 check "ten queries with exact answers" "head -n 10 texts.jsonl | evalset -q --texts - --save smoke threat_intel"
 check "the index is registered" "index-add --eval-set smoke threat_intel_v1 --source threat_intel | jq -e '.dimensions == 64 and .chunk_count == 54'"
-check "autotune runs five Trials and promotes" autotune threat_intel_v1
+check "autotune runs five Trials and promotes" autotune --trust-stored threat_intel_v1
 winner=$(jq -r .winner.id out)
 check "the winner is the best by the rule" "test \$(trial-best --by winner threat_intel_v1 | jq -r .id) = $winner"
 check "promote another by hand: history depth 1" "id=\$(trial-list threat_intel_v1 | jq -r --arg w $winner 'select(.id != \$w) | .id' | head -n 1); promote --by j threat_intel_v1 \$id | jq -e '(.history | length) == 1'"
@@ -32,7 +32,7 @@ check "everything is plain JSON for jq" "find store -name '*.json' -o -name '*.j
 # The parts compose without any of the scripts.
 check "propose | build | bench | append | promote" "
 	propose threat_intel_v1 | hnsw-build --config - threat_intel_v1 -o t.hnsw | hnsw-bench --seconds 0 --index threat_intel_v1 - smoke |
-	trial-append | promote --if-better threat_intel_v1; test \$? -le 1 && trial-list threat_intel_v1 | test \$(wc -l) -eq 6"
+	trial-append | promote --trust-stored --if-better threat_intel_v1; test \$? -le 1 && trial-list threat_intel_v1 | test \$(wc -l) -eq 6"
 check "and without a store" "cd \$(mktemp -d -p .) && embed --embedder hash:32 ../texts.jsonl >v.jsonl && hnsw-build v.jsonl -o i.hnsw && head -n 1 v.jsonl | hnsw-search i.hnsw && test ! -e store"
 
 # ---- what is registered ----
