@@ -11,7 +11,7 @@
 #include "stat/mean.h"
 
 #define MAX_ROUNDS 1000
-#define LONGEST 10  /* times the seconds asked for, where rounds differ much */
+#define LONGEST 3   /* times the seconds asked for, where rounds differ much */
 #define STABLE 0.01 /* half the width of the interval of the median, relative */
 #define BRUTE_QUERIES 32
 #define BRUTE_SECONDS 1.0

@@ -59,7 +59,7 @@ struct bench_opts {
  * Measure at one ef_search: a round to warm up and to count recall, then rounds over all
  * queries, each in another random order, until at least BENCH_MIN_ROUNDS are done,
  * ${min_seconds} have passed and the median over the rounds is known within 1 %; but no
- * longer than ten times ${min_seconds}.
+ * longer than three times ${min_seconds}.
  */
 #define BENCH_MIN_ROUNDS 6 /* the least that have an interval for their median */
 int bench_run(struct bench *b, uint32_t ef_search, const struct bench_opts *opts,
