@@ -5,6 +5,7 @@
 #   make install              PREFIX=/usr/local DESTDIR= PROGPREFIX=
 #   make demo check bench     what scripts/demo, scripts/check, tests/bench/run do
 #   make bench PART=append    one part of it
+#   make bench-duel           live duels of equal and of faster indexes, with a load beside
 #   make DEVELOPER=1          all warnings, as errors
 #   make SAN=address,undefined
 
@@ -60,7 +61,7 @@ cli_obj := $(patsubst %.c,$(OUT)/%.o,$(filter lib/cli/%,$(lib_src)))
 lib_obj := $(patsubst %.c,$(OUT)/%.o,$(filter-out lib/cli/%,$(lib_src)))
 library := $(OUT)/libhnsw-tools.a
 
-.PHONY: all unit demo check check-layers check-docs bench install uninstall clean print-out
+.PHONY: all unit demo check check-layers check-docs bench bench-duel install uninstall clean print-out
 
 all: $(programs:%=$(OUT)/bin/%)
 	@ln -sfn $(OUT)/bin bin
@@ -130,6 +131,9 @@ check-docs: all
 
 bench: all $(bench_src:tests/bench/%.c=$(OUT)/bench/%)
 	@tests/bench/run $(OUT) $(PART)
+
+bench-duel:
+	@$(MAKE) bench PART=duel
 
 install: all
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(docdir)/examples
