@@ -53,7 +53,7 @@ lib_src := $(sort $(wildcard lib/*/*.c))
 cmd_src := $(sort $(wildcard cmd/*.c))
 bench_src := $(sort $(wildcard tests/bench/*.c))
 unit_src := $(sort $(wildcard tests/unit/*.c))
-scripts := autotune activate
+scripts := autotune activate trial-plot
 programs := $(cmd_src:cmd/%.c=%) $(scripts)
 man_pages := $(sort $(wildcard man/*.[157]))
 

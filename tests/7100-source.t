@@ -11,7 +11,7 @@ else
 fi
 cd "$dir" || exit 1
 if command -v shellcheck >/dev/null; then
-	check "shell scripts are clean" "shellcheck -s sh '$bin/autotune' '$bin/activate' $root/scripts/deps $root/scripts/demo $root/scripts/check $root/scripts/check-layers $root/scripts/check-docs"
+	check "shell scripts are clean" "shellcheck -s sh '$bin/autotune' '$bin/activate' '$bin/trial-plot' $root/scripts/deps $root/scripts/demo $root/scripts/check $root/scripts/check-layers $root/scripts/check-docs"
 else
 	report 0 "shell scripts # SKIP no shellcheck"
 fi
