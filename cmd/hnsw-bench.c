@@ -14,7 +14,7 @@
 
 static struct {
 	struct cli_list ef;
-	uint32_t threads;
+	uint32_t threads, k;
 	struct bench_opts bench;
 	const char *index, *note, *store;
 	bool map;
@@ -23,6 +23,8 @@ static struct {
 static const struct cli_opt opts[] = {
     {'s', "ef-search", "LIST", "beam widths to measure, 10,20,40 or LO:HI (default: the index's)",
      CLI_LIST, &o.ef, 1, 1000000, NULL},
+    {'k', "k", "K", "neighbours to find, up to the eval set's k (default: that)", CLI_U32, &o.k, 1,
+     EVALSET_MAX_K, NULL},
     {0, "index", "NAME",
      "index_name of the Trials (default: the operand, if a name, else the eval set's)", CLI_STR,
      &o.index, 0, 0, NULL},
@@ -224,6 +226,8 @@ int main(int argc, char **argv)
 				      : operand_is_file(index) ? NULL
 							       : index,
 				      &r.set, &err);
+	if (ret == 0 && o.k)
+		ret = evalset_limit_k(&r.set, o.k, &err);
 	if (ret == 0) {
 		digest_text(evalset_digest(&r.set), r.eval_digest);
 		ret = bench_operand(&r, index, &err);

@@ -17,6 +17,7 @@
 
 static struct {
 	struct cli_list ef;
+	uint32_t k;
 	struct duel_opts duel;
 	const char *index, *store;
 } o = {.duel = {.seconds = 60,
@@ -30,6 +31,8 @@ static const struct cli_opt opts[] = {
     {'s', "ef-search", "LIST",
      "beam widths of the two, or one for both (default: their records', else the indexes')",
      CLI_LIST, &o.ef, 1, 1000000, NULL},
+    {'k', "k", "K", "neighbours to find, up to the eval set's k (default: that)", CLI_U32, &o.k, 1,
+     EVALSET_MAX_K, NULL},
     {0, "min-recall", "R", "the challenger's recall must be proven to be at least R", CLI_F64,
      &o.duel.min_recall, 0, 1, NULL},
     {0, "alpha", "P", "probability that a challenger wins that is no better (default 0.0001)",
@@ -234,6 +237,8 @@ int main(int argc, char **argv)
 	check_options();
 	struct operands operands = {.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
 	int ret = operand_evalset(&operands, cli.operand[2], o.index, &set, &err);
+	if (ret == 0 && o.k)
+		ret = evalset_limit_k(&set, o.k, &err);
 	for (size_t s = 0; s < 2 && ret == 0; s++)
 		ret = open_side(&side[s], &operands, cli.operand[s],
 				o.ef.n ? o.ef.v[o.ef.n == 2 ? s : 0] : 0, &err);

@@ -49,6 +49,13 @@ hnsw-build --metric l2 d.jsonl -o d.hnsw >out
 check "ties count beside the plain recall" "echo '[1,0]' | evalset -q --metric l2 --queries - -k 3 -o d.json d.jsonl; jq -c '.queries[0].ground_truth = [\"x7\",\"x8\",\"x9\"]' d.json >d2.json; hnsw-bench -q --seconds 0 d.hnsw d2.json | jq -e '.metrics.recall_at_k == 0 and .metrics.recall_at_k_ties == 1'"
 check "fewer answers than k" "jq -c '.queries[0].ground_truth = [\"x1\"]' d.json >d3.json; hnsw-bench -q --seconds 0 d.hnsw d3.json | jq -e '.metrics.recall_at_k == 1'"
 
+for k in 1 3 6; do
+	check "recall at $k from the answers for 7, as if they were for $k" "evalset -q --metric l2 --queries q.jsonl -k $k -o k.json v.jsonl; for of in '-k $k i.json l2.json' 'i.json k.json'; do hnsw-bench -q --seconds 0 -s 7 \$of | jq -c '[.metrics.k, .metrics.recall_at_k, .metrics.recall_at_k_ties, .metrics.recall_lcb, .provenance.eval_digest]'; done >two; test \$(sort -u two | wc -l) -eq 1 && grep -q '^\[$k,' two"
+done
+status 3 "k beyond the answers" hnsw-bench -k 8 i.json l2.json
+says "eval set 'l2' has answers up to k=7, not 8" "is told of"
+status 3 "in a duel too" trial-duel -k 8 i.json i.json l2.json
+
 # ---- what does not fit ----
 head -n 1499 v.jsonl | hnsw-build --metric l2 - -o less.hnsw >out
 status 3 "answers that belong to other vectors" hnsw-bench less.hnsw l2.json

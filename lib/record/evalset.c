@@ -331,6 +331,20 @@ void evalset_write(struct buf *out, const struct evalset *e)
 	buf_addc(out, '\n');
 }
 
+int evalset_limit_k(struct evalset *e, uint32_t k, struct err *err)
+{
+	if (k > e->k)
+		return err_set(err, ERR_DATA, "eval set '%s' has answers up to k=%u, not %u",
+			       e->name, e->k, k);
+	e->k = k;
+	for (uint64_t i = 0; i < e->n; i++) {
+		struct evalset_query *q = &e->query[i];
+		while (q->n_truth > k)
+			free(q->truth[--q->n_truth]);
+	}
+	return 0;
+}
+
 struct digest evalset_digest(const struct evalset *e)
 {
 	struct digest_seq seq = {0};

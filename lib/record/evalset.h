@@ -49,6 +49,12 @@ int evalset_init(struct evalset *e, uint64_t n, uint32_t dim, struct err *err) M
 /* Forget the answers of a query. */
 void evalset_clear_truth(struct evalset_query *q);
 
+/*
+ * Make it the eval set of a smaller k, whose answers are the first of each query; the digest is
+ * then that of one which was made so.  ERR_DATA: it has answers for fewer than ${k}.
+ */
+int evalset_limit_k(struct evalset *e, uint32_t k, struct err *err) MUST_CHECK;
+
 /* Digest of k, metric, the queries' vectors, their answers and what they exclude. */
 struct digest evalset_digest(const struct evalset *e);
 
