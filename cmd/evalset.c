@@ -2,6 +2,7 @@
 /* evalset - make an eval set and compute its exact answers */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "catalog/operand.h"
@@ -268,6 +269,19 @@ static int write_out(struct operands *operands, const struct evalset *e, bool sa
 	return ret;
 }
 
+/* What stands where the result will go: its answers may serve again.  Empty if it is of no use. */
+static void read_before(struct operands *operands, struct evalset *before, const struct evalset *e)
+{
+	struct err ignored;
+	const char *place = o.save ? o.save : o.output;
+	if (!place || strcmp(place, "-") == 0 || (o.output && access(o.output, R_OK) != 0))
+		return;
+	if (operand_evalset(operands, place, e->index_name, before, &ignored) != 0) {
+		evalset_release(before);
+		*before = (struct evalset){0};
+	}
+}
+
 static int print_info(struct operands *operands, struct evalset *e, struct err *err)
 {
 	struct json_out j = {.b = &cli_out.b};
@@ -314,7 +328,7 @@ int main(int argc, char **argv)
 	struct err err = {0};
 	struct vec_set set = VEC_SET_INIT;
 	struct index_meta meta = {0};
-	struct evalset e = {0};
+	struct evalset e = {0}, before = {0};
 	struct par *par = NULL;
 	struct cli_progress progress;
 	cli_parse(&cli, argc, argv, 0, SIZE_MAX);
@@ -322,6 +336,7 @@ int main(int argc, char **argv)
 	struct operands operands = {.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
 	const char *const *vectors = cli.operand;
 	size_t n_vectors = cli.n_operands;
+	uint32_t known_k = 0;
 	bool save = o.save != NULL;
 	int ret = -1;
 	if (o.info) {
@@ -332,6 +347,7 @@ int main(int argc, char **argv)
 		if (operand_evalset(&operands, o.refresh, o.index, &e, &err) != 0)
 			goto out;
 		save |= !o.output && !operand_is_file(o.refresh);
+		known_k = e.k;
 		e.k = o.k ? o.k : e.k;
 		if (o.save && set_text(&e.name, o.save, &err) != 0)
 			goto out;
@@ -353,6 +369,12 @@ int main(int argc, char **argv)
 		     : meta.has_metric ? meta.metric
 		     : e.has_metric    ? e.metric
 				       : VEC_COSINE;
+	if (!o.refresh) {
+		read_before(&operands, &before, &e);
+		known_k = before.k;
+	}
+	how.known = o.refresh ? &e : &before;
+	how.known_k = known_k;
 	how.kernels = dist_choose(getenv("HNSW_KERNEL"), &err);
 	how.par = par = par_new(cli_threads(o.threads), &err);
 	if (!how.kernels || !par)
@@ -363,11 +385,12 @@ int main(int argc, char **argv)
 	if (ret == 0)
 		ret = write_out(&operands, &e, save, &err);
 	if (ret == 0)
-		cli_note(&cli, "%llu queries, k=%u, metric %s, over %llu vectors",
+		cli_note(&cli, "%llu queries, k=%u, metric %s, over %llu vectors%s",
 			 (unsigned long long)e.n, e.k, vec_metric_name(e.metric),
-			 (unsigned long long)set.rows);
+			 (unsigned long long)set.rows, how.reused ? ": answers known already" : "");
 out:
 	evalset_release(&e);
+	evalset_release(&before);
 	vec_set_release(&set);
 	index_meta_release(&meta);
 	par_free(par);

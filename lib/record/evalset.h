@@ -33,6 +33,8 @@ struct evalset {
 	float *vectors; /* n x dim */
 	bool truth_built;
 	char vectors_digest[DIGEST_TEXT_MAX]; /* of the vectors that the answers belong to, or "" */
+	/* of what the answers were computed from, and of them: whether they still hold; or "" */
+	char truth_digest[DIGEST_TEXT_MAX];
 	bool has_metric;
 	enum vec_metric metric;
 	struct extra extra;
