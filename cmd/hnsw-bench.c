@@ -11,6 +11,7 @@
 #include "cli/version.h"
 #include "eval/bench.h"
 #include "record/build.h"
+#include "stat/mean.h"
 
 static struct {
 	struct cli_list ef;
@@ -110,6 +111,8 @@ static int measure(struct run *r, struct bench *b, const struct hnsw_info *info,
 	    .at_target = m.at_target,
 	    .p50_low_us = m.p50_low_us,
 	    .p50_high_us = m.p50_high_us,
+	    .queries_needed =
+		stat_needed(m.recall_at_k, m.recall_lcb, m.queries, o.bench.target_recall),
 	    .rounds = m.rounds,
 	    .k = r->set.k,
 	    .vectors_digest = vectors,

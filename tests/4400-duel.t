@@ -77,6 +77,7 @@ check "a Trial may tell its own bound" promote --min-recall 0.93 f told
 trial odd 20 30 0.95 100 f | sed 's/"recall_at_k"/"recall_lcb":"x","recall_at_k"/' | trial-append f >o2
 status 1 "a key of ours with other content is no bound" promote --min-recall 0.93 f odd
 check "hnsw-bench tells it" "hnsw-bench -q --seconds 0 --target-recall 1 fast.json ev.json | jq -e '.metrics | .recall_lcb > 0.9 and .recall_lcb < .recall_at_k and .recall_p5 <= 1 and .queries_at_target <= 1 and .target_recall == 1 and .rounds >= 6 and .search_latency_p50_low_us <= .search_latency_p50_us and .search_latency_p50_us <= .search_latency_p50_high_us'"
+check "and how many queries would prove the target" "hnsw-bench -q --seconds 0 --target-recall 0.9995 fast.json ev.json | jq -e '.metrics | if .recall_at_k > .target_recall then .queries_needed > .eval_queries else .queries_needed == 0 end'; hnsw-bench -q --seconds 0 --target-recall 0.5 fast.json ev.json | jq -e '.metrics | .queries_needed == .eval_queries'"
 check "and where the figures come from" "hnsw-bench -q --seconds 0 fast.json ev.json | jq -e '.provenance | (.flags | length) > 0 and (.kernel | length) > 0 and has(\"pinned\") and .threads == 1 and (.vectors_digest | length) == 32'"
 
 # ---- autotune ----

@@ -189,6 +189,7 @@ int trial_write(struct buf *out, const struct trial_new *t, struct err *err)
 	json_kv_f64(&j, "recall_p5", t->recall_p5);
 	json_kv_f64(&j, "target_recall", t->target_recall);
 	json_kv_f64(&j, "queries_at_target", t->at_target);
+	json_kv_u64(&j, "queries_needed", t->queries_needed);
 	json_kv_f64(&j, "search_latency_p50_low_us", t->p50_low_us);
 	json_kv_f64(&j, "search_latency_p50_high_us", t->p50_high_us);
 	json_kv_u64(&j, "rounds", t->rounds);

@@ -53,7 +53,7 @@ struct trial_new {
 	/* figures of ours beside those that the original knows */
 	double recall_at_k_ties, qps, distances_per_query;
 	double recall_lcb, recall_p5, target_recall, at_target, p50_low_us, p50_high_us;
-	uint64_t k, rounds;
+	uint64_t k, rounds, queries_needed;
 	const char *vectors_digest, *eval_digest, *graph_digest, *host, *cpu, *version, *flags,
 	    *kernel;
 	uint64_t threads;
