@@ -6,6 +6,7 @@
 #   make demo check bench     what scripts/demo, scripts/check, tests/bench/run do
 #   make bench PART=append    one part of it
 #   make chaos SECONDS=600    kill programs at random, look for what was lost
+#   make bench-duel           live duels of equal and of faster indexes, with a load beside
 #   make DEVELOPER=1          all warnings, as errors
 #   make SAN=address,undefined
 #   make fuzz FUZZ_SECONDS=60 FUZZ="index records"   fuzz the readers, with clang
@@ -61,7 +62,7 @@ cmd_src := $(sort $(wildcard cmd/*.c))
 bench_src := $(sort $(wildcard tests/bench/*.c))
 unit_src := $(sort $(wildcard tests/unit/*.c))
 fuzz_src := $(sort $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
-scripts := autotune activate
+scripts := autotune activate trial-plot
 programs := $(cmd_src:cmd/%.c=%) $(scripts)
 man_pages := $(sort $(wildcard man/*.[157]))
 
@@ -69,7 +70,7 @@ cli_obj := $(patsubst %.c,$(OUT)/%.o,$(filter lib/cli/%,$(lib_src)))
 lib_obj := $(patsubst %.c,$(OUT)/%.o,$(filter-out lib/cli/%,$(lib_src)))
 library := $(OUT)/libhnsw-tools.a
 
-.PHONY: all unit replay fuzz fuzzers demo check check-layers check-docs bench chaos install uninstall clean print-out
+.PHONY: all unit replay fuzz fuzzers demo check check-layers check-docs bench bench-duel chaos install uninstall clean print-out
 
 all: $(programs:%=$(OUT)/bin/%)
 	@ln -sfn $(OUT)/bin bin
@@ -162,6 +163,9 @@ bench: all $(bench_src:tests/bench/%.c=$(OUT)/bench/%)
 
 chaos: all
 	@HNSW_BIN=$(OUT)/bin tests/chaos $(SECONDS)
+
+bench-duel:
+	@$(MAKE) bench PART=duel
 
 install: all
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(docdir)/examples

@@ -2,6 +2,7 @@
 /* evalset - make an eval set and compute its exact answers */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -303,6 +304,19 @@ static int write_out(const struct evalset *e, struct err *err)
 	return ret;
 }
 
+/* What stands where the result will go: its answers may serve again.  Empty if it is of no use. */
+static void read_before(struct operands *operands, struct evalset *before, const struct evalset *e)
+{
+	struct err ignored;
+	const char *place = o.save ? o.save : o.output;
+	if (!place || strcmp(place, "-") == 0 || (o.output && access(o.output, R_OK) != 0))
+		return;
+	if (operand_evalset(operands, place, e->index_name, before, &ignored) != 0) {
+		evalset_release(before);
+		*before = (struct evalset){0};
+	}
+}
+
 static int print_info(struct operands *operands, struct evalset *e, struct err *err)
 {
 	struct json_out j = {.b = &cli_out.b};
@@ -353,16 +367,15 @@ static void check_options(void)
 /* ---- refreshing ---- */
 
 /* Read the eval set and settle over which vectors it is. */
-static int open_refreshed(struct operands *operands, struct evalset *e, bool *save,
-			  const char *const **vectors, size_t *n_vectors, struct err *err)
+static int open_refreshed(struct operands *operands, struct evalset *e, uint32_t *known_k,
+			  bool *save, const char *const **vectors, size_t *n_vectors,
+			  struct err *err)
 {
 	if (operand_evalset(operands, o.refresh, o.index, e, err) != 0)
 		return -1;
 	*save |= !o.output && !operand_is_file(o.refresh);
-	if (o.k && o.k != e->k) {
-		e->k = o.k;
-		e->truth_built = false;
-	}
+	*known_k = e->k;
+	e->k = o.k ? o.k : e->k;
 	if (o.save && set_text(&e->name, o.save, err) != 0)
 		return -1;
 	if (*n_vectors == 0 && e->index_name && e->index_name[0]) {
@@ -398,7 +411,7 @@ static int is_fresh(const struct evalset *e, const struct make_truth *how, struc
 {
 	struct digest d;
 	char text[DIGEST_TEXT_MAX];
-	if (!e->truth_built || (e->has_metric && e->metric != how->metric))
+	if (!e->truth_built || how->known_k != e->k || (e->has_metric && e->metric != how->metric))
 		return 0;
 	if (!e->vectors_digest[0])
 		return 1;
@@ -413,7 +426,7 @@ int main(int argc, char **argv)
 	struct err err = {0};
 	struct vec_set set = VEC_SET_INIT;
 	struct index_meta meta = {0};
-	struct evalset e = {0};
+	struct evalset e = {0}, before = {0};
 	struct par *par = NULL;
 	struct store_lock *lock = NULL;
 	struct cli_progress progress;
@@ -422,14 +435,16 @@ int main(int argc, char **argv)
 	struct operands operands = {.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
 	const char *const *vectors = cli.operand;
 	size_t n_vectors = cli.n_operands;
+	uint32_t known_k = 0;
 	bool save = o.save != NULL;
 	int ret = -1;
 	if (o.info) {
 		ret = print_info(&operands, &e, &err);
 		goto out;
 	}
-	if (o.refresh && (open_refreshed(&operands, &e, &save, &vectors, &n_vectors, &err) != 0 ||
-			  (save && lock_index(&operands, &e, &lock, &err) != 0)))
+	if (o.refresh &&
+	    (open_refreshed(&operands, &e, &known_k, &save, &vectors, &n_vectors, &err) != 0 ||
+	     (save && lock_index(&operands, &e, &lock, &err) != 0)))
 		goto out;
 	if (operand_vectors(&operands, vectors, n_vectors, (enum vec_format)o.format, &set, &meta,
 			    &err) != 0)
@@ -444,6 +459,12 @@ int main(int argc, char **argv)
 		     : meta.has_metric ? meta.metric
 		     : e.has_metric    ? e.metric
 				       : VEC_COSINE;
+	if (!o.refresh) {
+		read_before(&operands, &before, &e);
+		known_k = before.k;
+	}
+	how.known = o.refresh ? &e : &before;
+	how.known_k = known_k;
 	how.kernels = dist_choose(getenv("HNSW_KERNEL"), &err);
 	how.par = par = par_new(cli_threads(o.threads), &err);
 	if (!how.kernels || !par)
@@ -458,9 +479,9 @@ int main(int argc, char **argv)
 	if (ret == 0 && (!save || o.save || !fresh))
 		ret = save ? save_set(&operands, &e, &err) : write_out(&e, &err);
 	if (ret == 0 && !fresh)
-		cli_note(&cli, "%llu queries, k=%u, metric %s, over %llu vectors",
+		cli_note(&cli, "%llu queries, k=%u, metric %s, over %llu vectors%s",
 			 (unsigned long long)e.n, e.k, vec_metric_name(e.metric),
-			 (unsigned long long)set.rows);
+			 (unsigned long long)set.rows, how.reused ? ": answers known already" : "");
 	uint64_t left = count_without_vector(&e);
 	if (ret == 0 && left)
 		cli_note(&cli,
@@ -469,6 +490,7 @@ int main(int argc, char **argv)
 			 (unsigned long long)left);
 out:
 	evalset_release(&e);
+	evalset_release(&before);
 	vec_set_release(&set);
 	index_meta_release(&meta);
 	par_free(par);

@@ -11,24 +11,29 @@
 #include "cli/version.h"
 #include "eval/bench.h"
 #include "record/build.h"
+#include "stat/mean.h"
 
 static struct {
 	struct cli_list ef;
-	uint32_t threads;
-	double seconds;
+	uint32_t threads, k;
+	struct bench_opts bench;
 	const char *index, *note, *store;
 	bool map;
-} o = {.seconds = 0.3};
+} o = {.bench = {.min_seconds = 0.3, .target_recall = 0.9}};
 
 static const struct cli_opt opts[] = {
     {'s', "ef-search", "LIST", "beam widths to measure, 10,20,40 or LO:HI (default: the index's)",
      CLI_LIST, &o.ef, 1, 1000000, NULL},
+    {'k', "k", "K", "neighbours to find, up to the eval set's k (default: that)", CLI_U32, &o.k, 1,
+     EVALSET_MAX_K, NULL},
     {0, "index", "NAME",
      "index_name of the Trials (default: the operand, if a name, else the eval set's)", CLI_STR,
      &o.index, 0, 0, NULL},
     {0, "note", "TEXT", "note of the Trials", CLI_STR, &o.note, 0, 0, NULL},
-    {0, "seconds", "S", "measure each at least so long, and at least 3 rounds (default 0.3)",
-     CLI_F64, &o.seconds, 0, 3600, NULL},
+    {0, "seconds", "S", "measure each at least so long, and at least 6 rounds (default 0.3)",
+     CLI_F64, &o.bench.min_seconds, 0, 3600, NULL},
+    {0, "target-recall", "R", "recall that a single query should reach (default 0.9)", CLI_F64,
+     &o.bench.target_recall, 0, 1, NULL},
     {0, "map", NULL, "map the index file instead of reading it into memory", CLI_FLAG, &o.map, 0, 0,
      NULL},
     CLI_OPT_THREADS(&o.threads, "1"),
@@ -50,6 +55,7 @@ struct run {
 	const struct dist_kernels *kernels;
 	struct par *par;
 	struct evalset set;
+	int pinned;
 	char eval_digest[DIGEST_TEXT_MAX], host[HOST_TEXT_MAX], cpu[HOST_TEXT_MAX];
 };
 
@@ -78,7 +84,7 @@ static int measure(struct run *r, struct bench *b, const struct hnsw_info *info,
 {
 	struct bench_result m;
 	char vectors[DIGEST_TEXT_MAX], graph[DIGEST_TEXT_MAX];
-	if (bench_run(b, ef, o.seconds, &m, err) != 0)
+	if (bench_run(b, ef, &o.bench, &m, err) != 0)
 		return -1;
 	digest_text(info->vectors_digest, vectors);
 	digest_text(info->graph_digest, graph);
@@ -99,6 +105,15 @@ static int measure(struct run *r, struct bench *b, const struct hnsw_info *info,
 	    .recall_at_k_ties = m.recall_at_k_ties,
 	    .qps = m.qps,
 	    .distances_per_query = m.distances_per_query,
+	    .recall_lcb = m.recall_lcb,
+	    .recall_p5 = m.recall_p5,
+	    .target_recall = o.bench.target_recall,
+	    .at_target = m.at_target,
+	    .p50_low_us = m.p50_low_us,
+	    .p50_high_us = m.p50_high_us,
+	    .queries_needed =
+		stat_needed(m.recall_at_k, m.recall_lcb, m.queries, o.bench.target_recall),
+	    .rounds = m.rounds,
 	    .k = r->set.k,
 	    .vectors_digest = vectors,
 	    .eval_digest = r->eval_digest,
@@ -106,6 +121,9 @@ static int measure(struct run *r, struct bench *b, const struct hnsw_info *info,
 	    .host = r->host,
 	    .cpu = r->cpu,
 	    .version = cli_version,
+	    .flags = cli_flags,
+	    .kernel = r->kernels->name,
+	    .pinned = r->pinned,
 	    .threads = (uint64_t)par_threads(r->par),
 	};
 	if (trial_write(&cli_out.b, &t, err) != 0)
@@ -173,23 +191,11 @@ static int bench_records(struct run *r, int fd, const char *name, struct err *er
 	return got == 0 && n == 0 ? err_set(err, ERR_DATA, "'%s' has no build record", name) : got;
 }
 
-/* Whether a file begins like a build record. */
-static bool is_record_file(const char *path)
-{
-	char c = 0;
-	int fd = operand_is_file(path) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	if (fd < 0)
-		return false;
-	bool record = read(fd, &c, 1) == 1 && c == '{';
-	close(fd);
-	return record;
-}
-
 static int bench_operand(struct run *r, const char *operand, struct err *err)
 {
 	if (strcmp(operand, "-") == 0)
 		return bench_records(r, 0, "stdin", err);
-	if (is_record_file(operand)) {
+	if (operand_is_records(operand)) {
 		int fd = open(operand, O_RDONLY | O_CLOEXEC);
 		int ret = fd < 0 ? err_sys(err, "cannot open '%s'", operand)
 				 : bench_records(r, fd, operand, err);
@@ -215,6 +221,7 @@ int main(int argc, char **argv)
 	r.operands = (struct operands){.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
 	r.kernels = dist_choose(getenv("HNSW_KERNEL"), &err);
 	r.par = par_new(o.threads ? (int)o.threads : 1, &err);
+	r.pinned = r.par && par_threads(r.par) == 1 ? host_pin() : -1;
 	host_name(r.host);
 	host_cpu(r.cpu);
 	int ret = -1;
@@ -224,6 +231,8 @@ int main(int argc, char **argv)
 				      : operand_is_file(index) ? NULL
 							       : index,
 				      &r.set, &err);
+	if (ret == 0 && o.k)
+		ret = evalset_limit_k(&r.set, o.k, &err);
 	if (ret == 0) {
 		digest_text(evalset_digest(&r.set), r.eval_digest);
 		ret = bench_operand(&r, index, &err);

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* promote - make a Trial's config the champion of its index */
 #include <pwd.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "catalog/catalog.h"
 #include "cli/cli.h"
 
+#define VERDICT_MAX ((size_t)1 << 20)
+
 static struct {
-	const char *by, *note, *expect, *store;
+	const char *by, *note, *expect, *confirm, *store;
 	double min_recall;
-	bool if_better, unattended, dry_run;
+	bool if_better, trust_stored, unattended, dry_run;
 } o;
 
 static const struct cli_opt opts[] = {
@@ -17,10 +20,14 @@ static const struct cli_opt opts[] = {
     {0, "note", "TEXT", "why", CLI_STR, &o.note, 0, 0, NULL},
     {0, "expect", "TRIAL_ID", "only if this one is promoted now (\"\": nothing is)", CLI_STR,
      &o.expect, 0, 0, NULL},
-    {0, "if-better", NULL, "only if it beats the champion on the same data", CLI_FLAG, &o.if_better,
-     0, 0, NULL},
-    {0, "min-recall", "R", "only if its recall_at_k is at least R", CLI_F64, &o.min_recall, 0, 1,
-     NULL},
+    {0, "if-better", NULL, "only if it is confirmed that it beats the champion", CLI_FLAG,
+     &o.if_better, 0, 0, NULL},
+    {0, "confirm", "FILE", "by this verdict of trial-duel (- for stdin); means --if-better",
+     CLI_STR, &o.confirm, 0, 0, NULL},
+    {0, "min-recall", "R", "only if its recall is proven to be at least R", CLI_F64, &o.min_recall,
+     0, 1, NULL},
+    {0, "trust-stored", NULL, "take the figures of the Trials as they are for both of these",
+     CLI_FLAG, &o.trust_stored, 0, 0, NULL},
     {0, "unattended", NULL, "not if its config was rolled back on the same vectors", CLI_FLAG,
      &o.unattended, 0, 0, NULL},
     CLI_OPT_DRY_RUN(&o.dry_run),
@@ -41,6 +48,22 @@ static const char *user_name(void)
 	return pw && pw->pw_name ? pw->pw_name : "unknown";
 }
 
+/* What --confirm names. */
+static struct {
+	struct buf text;
+	struct verdict verdict;
+} confirm;
+
+static int read_verdict(struct err *err)
+{
+	bool in = strcmp(o.confirm, "-") == 0;
+	int ret = in ? io_read_fd(0, "stdin", VERDICT_MAX, &confirm.text, err)
+		     : io_read_file(o.confirm, VERDICT_MAX, &confirm.text, err);
+	if (ret == 0 && verdict_parse(&confirm.verdict, buf_span(&confirm.text), err) != 0)
+		ret = err_prefix(err, "'%s': not one verdict", in ? "stdin" : o.confirm);
+	return ret;
+}
+
 static int promote(struct catalog *c, const char *index, const struct trial *t, struct err *err)
 {
 	struct promote_request r = {
@@ -49,7 +72,9 @@ static int promote(struct catalog *c, const char *index, const struct trial *t, 
 	    .by = o.by ? o.by : user_name(),
 	    .note = o.note,
 	    .expect = o.expect,
-	    .if_better = o.if_better,
+	    .if_better = o.if_better || o.confirm,
+	    .trust_stored = o.trust_stored,
+	    .verdict = o.confirm ? &confirm.verdict : NULL,
 	    .unattended = o.unattended,
 	    .min_recall = o.min_recall,
 	    .dry_run = o.dry_run,
@@ -114,13 +139,20 @@ int main(int argc, char **argv)
 	struct catalog c = {0};
 	cli_parse(&cli, argc, argv, 1, 2);
 	const char *index = cli.operand[0];
+	if (o.confirm && o.trust_stored)
+		cli_usage(&cli, "only one of --confirm and --trust-stored can be meant");
+	if (o.confirm && strcmp(o.confirm, "-") == 0 && cli.n_operands == 1)
+		cli_usage(&cli, "stdin cannot be both the verdict and the Trials");
 	c.warn = cli_warn_to(&cli);
 	int ret = catalog_check_name("index", index, &err);
+	if (ret == 0 && o.confirm)
+		ret = read_verdict(&err);
 	if (ret == 0)
 		ret = catalog_open(&c, cli_store(o.store), cli.n_operands == 2, &err);
 	if (ret == 0)
 		ret = cli.n_operands == 2 ? by_id(&c, index, cli.operand[1], &err)
 					  : from_stdin(&c, index, &err);
+	buf_release(&confirm.text);
 	catalog_close(&c);
 	return cli_finish(&cli, ret == 0 ? 0 : cli_error(&cli, &err));
 }

@@ -49,6 +49,27 @@ hnsw-build --metric l2 d.jsonl -o d.hnsw >out
 check "ties count beside the plain recall" "echo '[1,0]' | evalset -q --metric l2 --queries - -k 3 -o d.json d.jsonl; jq -c '.queries[0].ground_truth = [\"x7\",\"x8\",\"x9\"]' d.json >d2.json; hnsw-bench -q --seconds 0 d.hnsw d2.json | jq -e '.metrics.recall_at_k == 0 and .metrics.recall_at_k_ties == 1'"
 check "fewer answers than k" "jq -c '.queries[0].ground_truth = [\"x1\"]' d.json >d3.json; hnsw-bench -q --seconds 0 d.hnsw d3.json | jq -e '.metrics.recall_at_k == 1'"
 
+for k in 1 3 6; do
+	check "recall at $k from the answers for 7, as if they were for $k" "evalset -q --metric l2 --queries q.jsonl -k $k -o k.json v.jsonl; for of in '-k $k i.json l2.json' 'i.json k.json'; do hnsw-bench -q --seconds 0 -s 7 \$of | jq -c '[.metrics.k, .metrics.recall_at_k, .metrics.recall_at_k_ties, .metrics.recall_lcb, .provenance.eval_digest]'; done >two; test \$(sort -u two | wc -l) -eq 1 && grep -q '^\[$k,' two"
+done
+status 3 "k beyond the answers" hnsw-bench -k 8 i.json l2.json
+says "eval set 'l2' has answers up to k=7, not 8" "is told of"
+status 3 "in a duel too" trial-duel -k 8 i.json i.json l2.json
+
+# ---- answers once ----
+check "made again in the same place" evalset --metric l2 --queries q.jsonl -k 7 -o l2.json v.jsonl
+says "answers known already" "nothing is computed"
+check "the same answers" "evalset --metric l2 --queries q.jsonl -k 7 v.jsonl | jq -c '[.queries[].ground_truth]' >a; jq -c '[.queries[].ground_truth]' l2.json | cmp - a"
+check "fewer of them" "cp l2.json less-k.json; evalset --metric l2 --queries q.jsonl -k 3 -o less-k.json v.jsonl 2>note && grep -q 'known already' note && jq -e 'all(.queries[]; .ground_truth | length == 3)' less-k.json && evalset --refresh less-k.json -o less-k2.json v.jsonl 2>note && grep -q 'known already' note"
+check "more of them are computed" "cp l2.json more-k.json; evalset --metric l2 --queries q.jsonl -k 9 -o more-k.json v.jsonl 2>note && ! grep -q 'known already' note && jq -e 'all(.queries[]; .ground_truth | length == 9)' more-k.json"
+check "a refresh of what is fresh" "evalset --refresh l2.json -o again.json v.jsonl 2>note && grep -q 'known already' note && jq -c .queries l2.json >a && jq -c .queries again.json | cmp - a"
+for change in '.queries[3].query_embedding[0] += 0.1' '.queries[3].exclude = \"d7\"' '.queries[3].ground_truth[0] = \"d1\"' 'del(.truth_digest)' '.queries[3].ground_truth = null'; do
+	check "not after $change" "jq -c \"$change\" l2.json >changed.json; evalset --refresh changed.json -o again.json v.jsonl 2>note && ! grep -q 'known already' note"
+done
+check "not by another metric" "evalset --metric ip --refresh l2.json -o again.json v.jsonl 2>note && ! grep -q 'known already' note"
+check "not with other ids" "jq -c '.id = \"z\" + .id' v.jsonl >renamed.jsonl; evalset --refresh l2.json -o again.json renamed.jsonl 2>note && ! grep -q 'known already' note && jq -e '.queries[0].ground_truth[0] | startswith(\"z\")' again.json"
+check "not with other vectors" "sed '\$d' v.jsonl | evalset --refresh l2.json -o again.json - 2>note && ! grep -q 'known already' note"
+
 # ---- what does not fit ----
 head -n 1499 v.jsonl | hnsw-build --metric l2 - -o less.hnsw >out
 status 3 "answers that belong to other vectors" hnsw-bench less.hnsw l2.json

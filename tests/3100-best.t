@@ -49,4 +49,13 @@ check "frontier of a thousand" "trial-best --by frontier r | jq -r .id | sort >g
 check "recall of a thousand" "trial-best --by recall r | jq -r .id >got; jq -sr 'max_by(.metrics.recall_at_k).metrics.recall_at_k as \$m | map(select(.metrics.recall_at_k == \$m)) | last.id' rtrials | cmp - got"
 check "latency of a thousand" "trial-best --by latency r | jq -r .id >got; jq -sr 'min_by(.metrics.search_latency_p95_us).id' rtrials | cmp - got"
 check "winner of a thousand" "trial-best --by winner r | jq -r .id >got; jq -sr 'max_by(.metrics.recall_at_k).metrics.recall_at_k as \$m | map(select(.metrics.recall_at_k > \$m - 0.00005)) | min_by(.metrics.search_latency_p50_us).id' rtrials | cmp - got"
+
+# ---- winner: what is not kept could not have won ----
+awk 'BEGIN { srand(3); for (i = 0; i < 600; i++) printf "w%d %.5f %d %d\n", i, 0.9 + int(rand() * (i + 1) / 60) * 0.00004, 1 + rand() * 4, 1 + rand() * 3 }' |
+	while read -r id recall p50 build; do trial "$id" 20 30 "$recall" "$p50" | sed "s/\"build_time_secs\":1.5/\"build_time_secs\":$build/"; done >many
+for n in 10 100 300 600; do
+	head -n $n many >some
+	want=$(jq -s -r '(map(.metrics.recall_at_k) | max) as $r | map(select($r - .metrics.recall_at_k < 0.0001)) | to_entries | min_by([.value.metrics.search_latency_p50_us, .value.metrics.build_time_secs, .key]).value.id' some)
+	same "$want" "the winner of $n, many alike" "trial-best --by winner - <some | jq -r .id"
+done
 finish

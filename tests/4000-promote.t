@@ -34,26 +34,26 @@ check "--expect what is" promote --expect e x b
 status 4 "--expect nothing" promote --expect "" x a
 status 4 "so for rollback" rollback --expect e x
 check "rollback --expect" rollback --expect b x
-check "if better: it is (recall)" promote --if-better x b
-status 1 "not if p50 is higher at equal recall" promote --if-better x c
+check "if better: it is (recall)" promote --trust-stored --if-better x b
+status 1 "not if p50 is higher at equal recall" promote --trust-stored --if-better x c
 says "does not beat the champion's recall=1.0000 p50=873.0us" "is told of"
-check "if p50 is lower" promote --if-better x d
-status 1 "not if recall is lower, however fast" promote --if-better x e
-status 1 "nor against itself" promote --if-better x d
-check "a pipeline of three" "(trial f 83 30 1.0 500; trial g 84 30 1.0 390; trial h 85 30 1.0 380) | trial-append | promote --if-better x >states"
+check "if p50 is lower" promote --trust-stored --if-better x d
+status 1 "not if recall is lower, however fast" promote --trust-stored --if-better x e
+status 1 "nor against itself" promote --trust-stored --if-better x d
+check "a pipeline of three" "(trial f 83 30 1.0 500; trial g 84 30 1.0 390; trial h 85 30 1.0 380) | trial-append | promote --trust-stored --if-better x >states"
 check "promotes each that is better" "jq -r .current.trial_id states | tr '\n' ' ' | grep -qx 'g h ' && grep -q 'not promoted: f' err"
-status 1 "none that is better" "trial i 83 31 0.5 500 | trial-append | promote --if-better x"
-check "no champion: the first is promoted" "trial j 83 31 0.5 500 fresh | trial-append | promote --if-better fresh"
-check "a champion without a Trial counts as none" "jq -c '.current.trial_id = \"lost\"' store/primary/_hnsw_promotions/fresh.json >l && cp l store/primary/_hnsw_promotions/fresh.json; trial k 83 32 0.4 500 fresh | trial-append | promote --if-better fresh"
+status 1 "none that is better" "trial i 83 31 0.5 500 | trial-append | promote --trust-stored --if-better x"
+check "no champion: the first is promoted" "trial j 83 31 0.5 500 fresh | trial-append | promote --trust-stored --if-better fresh"
+check "a champion without a Trial counts as none" "jq -c '.current.trial_id = \"lost\"' store/primary/_hnsw_promotions/fresh.json >l && cp l store/primary/_hnsw_promotions/fresh.json; trial k 83 32 0.4 500 fresh | trial-append | promote --trust-stored --if-better fresh"
 says "the champion's Trial 'lost' is not in the journal: counts as none" "which is said"
 d1='"provenance":{"vectors_digest":"1","eval_digest":"1"}' d2='"provenance":{"vectors_digest":"2","eval_digest":"1"}' d3='"provenance":{"vectors_digest":"1","eval_digest":"3"}'
 (trial p1 80 30 0.9 500 data ",$d1"; trial p2 81 30 0.99 500 data ",$d2"; trial p3 82 30 0.99 500 data ",$d3"; trial p4 83 30 0.99 500 data; trial p5 84 30 0.99 500 data ",$d1") | trial-append data >out
 promote data p1 >out
 for t in p2 p3 p4; do
-	status 1 "figures of other data do not compare ($t)" promote --if-better data $t
+	status 1 "figures of other data do not compare ($t)" promote --trust-stored --if-better data $t
 	says "was measured on other vectors or another eval set" "which is said"
 done
-check "those of equal data do" promote --if-better data p5
+check "those of equal data do" promote --trust-stored --if-better data p5
 rollback data >out
 status 1 "a rolled-back config is not promoted unattended" promote --unattended data p5
 says "this config was rolled back on the same vectors" "which is said"
@@ -66,7 +66,7 @@ beats() {
 	n=$count
 	(trial c 80 30 "$3" "$4" "b$n"; trial n 81 30 "$1" "$2" "b$n") | trial-append >/dev/null
 	promote "b$n" c >/dev/null
-	promote -q --if-better "b$n" n >/dev/null 2>&1
+	promote -q --trust-stored --if-better "b$n" n >/dev/null 2>&1
 }
 check "beats: (.99, 600) against (.95, 500)" beats 0.99 600 0.95 500
 status 1 "not: (.90, 100) against (.95, 500)" beats 0.90 100 0.95 500

@@ -12,48 +12,48 @@ check "it has the index's metric and name" "jq -e '.metric == \"l2\" and .index_
 index-add --eval-set ev docs >out
 check "a dry run shows the grid" "autotune -n docs | jq -sc 'map([.ef_construction, .ef_search, .seed, .m])' | grep -qxF '[[20,30,42,16],[40,30,42,16],[80,30,42,16],[80,60,42,16],[160,30,42,16]]'"
 check "and does nothing" "test ! -e store/primary/_hnsw_trials"
-check "the default grid" autotune docs
+check "the default grid" autotune --trust-stored docs
 cp out result
 check "one line tells what came of it" "jq -se 'length == 1 and .[0].promoted and .[0].trials == 5 and .[0].index_name == \"docs\" and (.[0].reason | test(\"^autotune winner: recall=[01].[0-9]{3} p50=[0-9]+us$\"))' result"
 check "five Trials" "trial-list docs | jq -sce 'map([.config.ef_construction, .config.ef_search]) | sort == [[20,30],[40,30],[80,30],[80,60],[160,30]]'"
 check "two of them from one build" "trial-list docs | jq -se 'map(select(.config.ef_construction == 80)) | .[0].metrics.build_time_secs == .[1].metrics.build_time_secs and .[0].provenance.graph_digest == .[1].provenance.graph_digest'"
 check "the winner is promoted" "promoted --full docs | jq -e --slurpfile r result '.current.trial_id == \$r[0].winner.id and .current.promoted_by == \"autotune\" and .current.note == \$r[0].reason'"
 check "it is the winner by the rule" "trial-best --by winner docs | jq -r .id >a; jq -r .winner.id result | cmp - a"
-check "again: nothing is measured twice, nothing changes" "cp store/primary/_hnsw_promotions/docs.json p; autotune docs | jq -e '.promoted == false and .reason == \"the winner is promoted already\"' && trial-list docs | test \$(wc -l) -eq 5 && cmp p store/primary/_hnsw_promotions/docs.json"
+check "again: nothing is measured twice, nothing changes" "cp store/primary/_hnsw_promotions/docs.json p; autotune --trust-stored docs | jq -e '.promoted == false and .reason == \"the winner is promoted already\"' && trial-list docs | test \$(wc -l) -eq 5 && cmp p store/primary/_hnsw_promotions/docs.json"
 says "the champion stays" "and it says so"
-check "a grid of one's own" "autotune --grid 50/20,50/40 docs | jq -e '.trials == 3'"
+check "a grid of one's own" "autotune --trust-stored --grid 50/20,50/40 docs | jq -e '.trials == 3'"
 check "the champion joined it" "trial-list docs | test \$(wc -l) -eq 7"
 vectors 2000 40 3 | ingest hard >out
 evalset -q -N 100 --save hard-ev hard
-status 1 "a floor that none reaches" autotune --min-recall 1 --grid 10/10 -m 4 hard hard-ev
+status 1 "a floor that none reaches" autotune --trust-stored --min-recall 1 --grid 10/10 -m 4 hard hard-ev
 says "nothing promoted: no config reaches recall 1" "and it says so"
 check "the answer names the best all the same" "jq -e '.promoted == false and .winner.id != null' out"
 for bad in 5/30 401/30 80/9 80/201 80 80/ x/y 80/30, ""; do
-	status 2 "a bad grid: $bad" autotune --grid "$bad" docs
+	status 2 "a bad grid: $bad" autotune --trust-stored --grid "$bad" docs
 done
 status 2 "m out of bounds" autotune -m 3 docs
 status 2 "a floor beyond 1" autotune --min-recall 1.05 docs
 status 1 "an index that is nowhere" autotune nowhere ev
-status 1 "an eval set that is nowhere" autotune docs nowhere
-check "a dead run is resumed" "rm -rf store/primary/_hnsw_trials store/primary/_hnsw_promotions; (autotune -q docs >/dev/null 2>&1 & pid=\$!; while ! ls store/primary/_hnsw_trials/docs/* >/dev/null 2>&1; do sleep 0.01; done; kill -9 \$pid; pkill -9 -f 'hnsw-b[ue].* docs' ; wait \$pid) 2>/dev/null; sleep 0.3; autotune docs | jq -e '.promoted and .trials == 5' && trial-list docs | jq -s 'map([.config.ef_construction, .config.ef_search]) | unique | length' | grep -qx 5"
+status 1 "an eval set that is nowhere" autotune --trust-stored docs nowhere
+check "a dead run is resumed" "rm -rf store/primary/_hnsw_trials store/primary/_hnsw_promotions; (autotune -q --trust-stored docs >/dev/null 2>&1 & pid=\$!; while ! ls store/primary/_hnsw_trials/docs/* >/dev/null 2>&1; do sleep 0.01; done; kill -9 \$pid; pkill -9 -f 'hnsw-b[ue].* docs' ; wait \$pid) 2>/dev/null; sleep 0.3; autotune --trust-stored docs | jq -e '.promoted and .trials == 5' && trial-list docs | jq -s 'map([.config.ef_construction, .config.ef_search]) | unique | length' | grep -qx 5"
 says "of the Trials are in the journal already" "without measuring again"
 
 # ---- one at a time ----
 hnsw-store lock primary/_hnsw_tuning/docs -- sleep 3 &
 sleep 0.3
-status 5 "a second run" autotune docs
+status 5 "a second run" autotune --trust-stored docs
 says "is locked by another process" "is told of"
-check "or waits" autotune --wait docs
+check "or waits" autotune --trust-stored --wait docs
 wait
-check "a variable that was exported by accident does not open the lock" "HNSW_TUNING=docs autotune docs"
+check "a variable that was exported by accident does not open the lock" "HNSW_TUNING=docs autotune --trust-stored docs"
 
 # ---- what was rolled back stays so ----
-check "roll the winner back" "promoted --full docs | jq -r .current.trial_id >gone; rollback docs >o2; autotune docs | jq -e --rawfile gone gone '.promoted and .winner.id != (\$gone | rtrimstr(\"\\n\"))'"
-check "on other vectors it may come again" "vectors 10 12 7 n | ingest docs >o2; evalset -q --refresh ev >o2; index-add docs >o2; autotune docs | jq -e '.trials >= 5'"
+check "roll the winner back" "promoted --full docs | jq -r .current.trial_id >gone; rollback docs >o2; autotune --trust-stored docs | jq -e --rawfile gone gone '.promoted and .winner.id != (\$gone | rtrimstr(\"\\n\"))'"
+check "on other vectors it may come again" "vectors 10 12 7 n | ingest docs >o2; evalset -q --refresh ev >o2; index-add docs >o2; autotune --trust-stored docs | jq -e '.trials >= 5'"
 
 # ---- an index without registry ----
 evalset -q --metric l2 -N 50 -o loose.json v.jsonl
-check "vectors from a file" "autotune --vectors v.jsonl --metric l2 --grid 20/20,40/20 loose ./loose.json | jq -e '.index_name == \"loose\" and .trials == 2'"
+check "vectors from a file" "autotune --trust-stored --vectors v.jsonl --metric l2 --grid 20/20,40/20 loose ./loose.json | jq -e '.index_name == \"loose\" and .trials == 2'"
 
 # ---- activate ----
 active=store/primary/_hnsw_active/docs
@@ -73,9 +73,9 @@ g1=$(jq -r .generation first)
 check "another config" "trial-list docs | jq -r 'select(.config.ef_construction == 20) | .id' | tail -n 1 >id; promote docs \$(cat id) >o2; activate --min-recall 0.1 docs | jq -e --arg g1 $g1 '.previous == \$g1 and .generation != \$g1 and .config.ef_construction == 20'"
 cp $active/$g1/index.hnsw kept
 check "rollback and activate return to the very file" "rollback docs >o2; activate docs | jq -e --arg g1 $g1 '.generation == \$g1' && cmp kept $active/$g1/index.hnsw"
-check "old generations go" "for ec in 31 32 33 34; do autotune -q --min-recall 0 --grid \$ec/30 docs >o2; id=\$(trial-list docs | jq -r \"select(.config.ef_construction == \$ec) | .id\" | tail -n 1); promote docs \$id >o2; activate -q docs >o3 || exit 1; done; test \$(ls -d $active/gen_* | wc -l) -eq 2 && hnsw-info --check docs >o2"
+check "old generations go" "for ec in 31 32 33 34; do autotune -q --trust-stored --min-recall 0 --grid \$ec/30 docs >o2; id=\$(trial-list docs | jq -r \"select(.config.ef_construction == \$ec) | .id\" | tail -n 1); promote docs \$id >o2; activate -q docs >o3 || exit 1; done; test \$(ls -d $active/gen_* | wc -l) -eq 2 && hnsw-info --check docs >o2"
 check "as many as asked for stay" "id=\$(trial-list docs | jq -r \"select(.config.ef_construction == 31) | .id\" | tail -n 1); promote docs \$id >o2; activate -q --keep 0 docs >o2; test \$(ls -d $active/gen_* | wc -l) -eq 1"
-status 1 "too little recall is not served" "autotune -q --min-recall 0 --grid 10/10 -m 4 docs >o2; id=\$(trial-list docs | jq -r 'select(.config.m == 4) | .id' | tail -n 1); promote docs \$id >o2; activate --min-recall 0.999999 docs"
+status 1 "too little recall is not served" "autotune -q --trust-stored --min-recall 0 --grid 10/10 -m 4 docs >o2; id=\$(trial-list docs | jq -r 'select(.config.m == 4) | .id' | tail -n 1); promote docs \$id >o2; activate --min-recall 0.999999 docs"
 says "not served: recall" "and it says so"
 check "what was served still is" "hnsw-info --check docs | jq -e '.m == 16'"
 status 1 "no vectors" activate nowhere

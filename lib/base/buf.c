@@ -107,11 +107,6 @@ struct span span_of(const char *s)
 	return (struct span){s, strlen(s)};
 }
 
-bool span_is(struct span a, const char *s)
-{
-	return a.p && strlen(s) == a.n && memcmp(a.p, s, a.n) == 0;
-}
-
 bool span_same(struct span a, struct span b)
 {
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);

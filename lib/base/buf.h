@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/err.h"
 
@@ -48,7 +49,13 @@ int buf_ok(const struct buf *b, struct err *err) MUST_CHECK;
 
 struct span buf_span(const struct buf *b);
 struct span span_of(const char *s);
-bool span_is(struct span a, const char *s);
+
+/* Inline, so that the length of a constant is no work. */
+static inline bool span_is(struct span a, const char *s)
+{
+	return a.p && strlen(s) == a.n && memcmp(a.p, s, a.n) == 0;
+}
+
 bool span_same(struct span a, struct span b);
 
 /* A NUL-terminated copy, or NULL when memory runs out.  Free with free(). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/host.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,4 +36,15 @@ void host_cpu(char out[static HOST_TEXT_MAX])
 	    find_value(b.data, "model name", out) != 0)
 		(void)find_value(b.data, "CPU part", out);
 	buf_release(&b);
+}
+
+int host_pin(void)
+{
+	cpu_set_t set;
+	int cpu = sched_getcpu();
+	if (cpu < 0 || cpu >= CPU_SETSIZE)
+		return -1;
+	CPU_ZERO(&set);
+	CPU_SET((size_t)cpu, &set);
+	return sched_setaffinity(0, sizeof set, &set) == 0 ? cpu : -1;
 }

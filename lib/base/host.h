@@ -8,4 +8,10 @@
 void host_name(char out[static HOST_TEXT_MAX]);
 void host_cpu(char out[static HOST_TEXT_MAX]);
 
+/*
+ * Keep the calling thread on the processor that it is on, so that it does not wander while
+ * something is timed.  The number of that processor, or -1 where that cannot be had.
+ */
+int host_pin(void);
+
 #endif

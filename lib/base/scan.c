@@ -139,8 +139,8 @@ static int hex4(const char *p, const char *end)
 	return v;
 }
 
-/* True for bytes that need a closer look inside a string: quote, backslash, controls,
- * and everything outside ASCII; eight at a time. */
+/* The high bits of bytes that need a closer look inside a string: quote, backslash, controls,
+ * and everything outside ASCII; eight at a time.  The lowest one set is exact. */
 static uint64_t special(uint64_t v)
 {
 	const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
@@ -155,9 +155,15 @@ bool scan_string(struct scan *s, struct span *raw)
 		return false;
 	const char *p = s->p, *end = s->end;
 	for (;;) {
-		uint64_t v;
-		while (end - p >= 8 && (memcpy(&v, p, 8), special(v) == 0))
+		while (end - p >= 8) {
+			uint64_t v;
+			memcpy(&v, p, 8);
+			if ((v = special(v)) != 0) {
+				p += __builtin_ctzll(v) >> 3;
+				break;
+			}
 			p += 8;
+		}
 		if (p == end) {
 			s->p = p;
 			return fail(s, "string without end");

@@ -6,6 +6,7 @@
 #include "record/meta.h"
 #include "record/promotion.h"
 #include "record/trial_log.h"
+#include "record/verdict.h"
 #include "store/store.h"
 #include "vec/set.h"
 
@@ -132,9 +133,11 @@ struct promote_request {
 	const struct trial *trial;
 	const char *by, *note; /* note may be NULL */
 	const char *expect;    /* trial id that must be current ("" : none), or NULL */
-	bool if_better;	       /* only if it beats the champion */
-	bool unattended;       /* not if its config was rolled back on the same vectors */
-	double min_recall;     /* only if its recall is at least this; 0: no floor */
+	bool if_better;	       /* only if it beats the champion: by ${verdict}, or by ... */
+	bool trust_stored;     /* ... the figures of the Trials; these count for the floor too */
+	const struct verdict *verdict; /* of a duel with the champion, or NULL */
+	bool unattended;	       /* not if its config was rolled back on the same vectors */
+	double min_recall; /* only if its recall is proven to be at least this; 0: no floor */
 	bool dry_run;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "catalog/operand.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -154,4 +155,17 @@ int operand_evalset(struct operands *o, const char *operand, const char *index, 
 		return err_set(err, ERR_NO, "'%s' is no file, and no eval set in store '%s'",
 			       operand, o->store_url);
 	return found < 0 ? -1 : 0;
+}
+
+bool operand_is_records(const char *operand)
+{
+	char c = 0;
+	if (strcmp(operand, "-") == 0)
+		return true;
+	int fd = operand_is_file(operand) ? open(operand, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd < 0)
+		return false;
+	bool records = read(fd, &c, 1) == 1 && c == '{';
+	close(fd);
+	return records;
 }

@@ -35,6 +35,10 @@ int operand_vectors(struct operands *o, const char *const *operand, size_t count
 struct hnsw *operand_index(struct operands *o, const char *operand, enum hnsw_open_mode mode,
 			   struct err *err) MUST_CHECK;
 
+/* Whether an operand is a file of build records rather than an index: stdin, or its first byte is
+ * '{'. */
+bool operand_is_records(const char *operand);
+
 /* An eval set: a file, or one in the store; ${index} (may be NULL) is whose it is. */
 int operand_evalset(struct operands *o, const char *operand, const char *index, struct evalset *out,
 		    struct err *err) MUST_CHECK;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "stat/mean.h"
+
 #define ATTEMPTS 100 /* at compare-and-swap before giving up */
 
 static int promotion_key(struct buf *key, const char *index, struct err *err)
@@ -53,15 +55,13 @@ static int check_expect(const struct promotion *p, const char *expect, struct er
 		       expect[0] ? expect : "nothing");
 }
 
-/* ERR_NO unless the Trial beats the champion's, on equal data. */
-static int check_better(struct catalog *c, struct store *s, const struct promotion *p,
+/* ERR_NO unless the Trial's figures beat the champion's, on equal data. */
+static int check_stored(struct catalog *c, struct store *s, const struct promotion *p,
 			const struct promote_request *r, struct err *err)
 {
 	struct buf id = BUF_INIT, line = BUF_INIT;
 	struct trial champion;
 	int ret = 0;
-	if (!p->current)
-		return 0;
 	scan_decode(p->current->trial_id, &id);
 	int found = buf_ok(&id, err) != 0 ? -1
 					  : trial_log_find(s, r->index, buf_span(&id), &line,
@@ -87,15 +87,53 @@ static int check_better(struct catalog *c, struct store *s, const struct promoti
 	return ret;
 }
 
+/* ERR_NO unless the Trial beats the champion, if there is one. */
+static int check_better(struct catalog *c, struct store *s, const struct promotion *p,
+			const struct promote_request *r, struct err *err)
+{
+	if (!p->current)
+		return 0;
+	if (r->trust_stored)
+		return check_stored(c, s, p, r, err);
+	if (!r->verdict)
+		return err_set(
+		    err, ERR_NO,
+		    "it is not confirmed that it beats the champion: let trial-duel tell "
+		    "(--confirm), or compare the stored figures (--trust-stored)");
+	return verdict_confirms(r->verdict, r->trial, &p->current->config, err);
+}
+
+/* ERR_NO unless the recall reaches the floor. */
+static int check_floor(const struct promote_request *r, struct err *err)
+{
+	const struct metrics *m = &r->trial->metrics;
+	double lower = trial_recall_lower(r->trial), floor = r->min_recall;
+	if (floor <= 0 ||
+	    (r->trust_stored ? (float)m->recall_at_k >= (float)floor : lower >= floor))
+		return 0;
+	if ((float)m->recall_at_k < (float)floor)
+		return err_set(err, ERR_NO, "recall=%.4f is below the floor of %g", m->recall_at_k,
+			       floor);
+	uint64_t needed = stat_needed(m->recall_at_k, lower, m->eval_queries, floor);
+	if (needed == 0)
+		return err_set(err, ERR_NO,
+			       "recall=%.4f is not above the floor of %g, so no number of queries "
+			       "proves that it is reached",
+			       m->recall_at_k, floor);
+	return err_set(
+	    err, ERR_NO,
+	    "recall=%.4f of %llu queries proves no more than %.4f, below the floor of %g: "
+	    "about %llu queries are needed",
+	    m->recall_at_k, (unsigned long long)m->eval_queries, lower, floor,
+	    (unsigned long long)needed);
+}
+
 static int check_gates(struct catalog *c, struct store *s, const struct promotion *p,
 		       const struct promote_request *r, struct err *err)
 {
 	const struct trial *t = r->trial;
-	if (check_expect(p, r->expect, err) != 0)
+	if (check_expect(p, r->expect, err) != 0 || check_floor(r, err) != 0)
 		return -1;
-	if (r->min_recall > 0 && (float)t->metrics.recall_at_k < (float)r->min_recall)
-		return err_set(err, ERR_NO, "recall=%.4f is below the floor of %g",
-			       t->metrics.recall_at_k, r->min_recall);
 	if (r->unattended && promotion_rolled_back(p, &t->config, t->vectors_digest))
 		return err_set(err, ERR_NO, "this config was rolled back on the same vectors");
 	return r->if_better ? check_better(c, s, p, r, err) : 0;

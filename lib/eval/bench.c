@@ -7,9 +7,12 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "stat/faster.h"
+#include "stat/mean.h"
 
-#define MIN_ROUNDS 3
 #define MAX_ROUNDS 1000
+#define LONGEST 3   /* times the seconds asked for, where rounds differ much */
+#define STABLE 0.01 /* half the width of the interval of the median, relative */
 #define BRUTE_QUERIES 32
 #define BRUTE_SECONDS 1.0
 #define NS 1e9
@@ -32,7 +35,7 @@ double bench_percentile(const double *sorted, uint64_t n, double p)
 	return sorted[i < n ? i : n - 1];
 }
 
-static double median(double *v, uint64_t n)
+double bench_median(double *v, uint64_t n)
 {
 	sort_values(v, n);
 	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
@@ -86,7 +89,7 @@ static int time_brute_force(struct bench *b, struct err *err)
 			return -1;
 		t[n++] = (double)(clock_mono_ns() - before) / 1000;
 	}
-	b->brute_force_us = rounded(median(t, n), 1000);
+	b->brute_force_us = rounded(bench_median(t, n), 1000);
 	return 0;
 }
 
@@ -131,7 +134,8 @@ int bench_init(struct bench *b, const struct hnsw *index, const struct evalset *
 	b->hits = mem_array(threads, ((size_t)set->k + 1) * sizeof *b->hits, err);
 	b->err = mem_zeroed(threads, sizeof *b->err, err);
 	b->limit = mem_array(set->n, sizeof *b->limit, err);
-	if (!b->limit || !b->query || !b->scratch || !b->hits || !b->err)
+	b->order = mem_array(set->n, sizeof *b->order, err);
+	if (!b->order || !b->limit || !b->query || !b->scratch || !b->hits || !b->err)
 		goto fail;
 	for (uint32_t i = 0; i < set->n; i++)
 		if (set->query[i].has_vector && set->query[i].n_truth)
@@ -147,8 +151,10 @@ int bench_init(struct bench *b, const struct hnsw *index, const struct evalset *
 	for (size_t t = 0; t < threads; t++)
 		if (hnsw_scratch_init(&b->scratch[t], index, kernels, err) != 0)
 			goto fail;
-	if (find_limits(b, &info, err) != 0 || time_brute_force(b, err) != 0)
+	if (find_limits(b, &info, err) != 0)
 		goto fail;
+	for (uint32_t i = 0; i < b->n; i++)
+		b->order[i] = i;
 	return 0;
 fail:
 	bench_release(b);
@@ -164,6 +170,7 @@ void bench_release(struct bench *b)
 	free(b->err);
 	free(b->query);
 	free(b->limit);
+	free(b->order);
 	eval_rows_release(&b->rows);
 	*b = (struct bench){0};
 }
@@ -218,8 +225,8 @@ static void search_queries(void *ctx, uint64_t begin, uint64_t end, int thread)
 	struct bench *b = r->b;
 	struct hnsw_scratch *s = &b->scratch[thread];
 	struct hnsw_hit *hits = b->hits + (size_t)thread * (b->set->k + 1);
-	for (uint64_t i = begin; i < end && !r->failed; i++) {
-		uint64_t before = clock_mono_ns();
+	for (uint64_t at = begin; at < end && !r->failed; at++) {
+		uint64_t i = b->order[at], before = clock_mono_ns();
 		int n = find_hits(b, i, r->ef, s, hits, &b->err[thread]);
 		if (n < 0)
 			r->failed = thread + 1;
@@ -230,8 +237,19 @@ static void search_queries(void *ctx, uint64_t begin, uint64_t end, int thread)
 	}
 }
 
+static void shuffle(struct bench *b)
+{
+	for (uint64_t i = b->n; i > 1; i--) {
+		uint64_t j = rng_below(&b->rng, i);
+		uint32_t t = b->order[i - 1];
+		b->order[i - 1] = b->order[j];
+		b->order[j] = t;
+	}
+}
+
 static double run_round(struct round *r)
 {
+	shuffle(r->b);
 	uint64_t start = clock_mono_ns();
 	par_run(r->b->par, r->b->n, 16, search_queries, r);
 	return (double)(clock_mono_ns() - start) / NS;
@@ -264,56 +282,125 @@ static void count_work(struct bench *b, struct bench_result *out)
 	out->hops_per_query = (double)hops / (double)b->n;
 }
 
-int bench_run(struct bench *b, uint32_t ef_search, double min_seconds, struct bench_result *out,
-	      struct err *err)
+int bench_recall(struct bench *b, uint32_t ef_search, double *recall, double *ties, struct err *err)
 {
-	struct round r = {.b = b, .ef = ef_search};
-	struct hnsw_info info;
-	double *p[4] = {0}, *latency = mem_array(b->n, sizeof *latency, err), spent = 0;
+	struct round r = {.b = b, .ef = ef_search, .recall = recall, .ties = ties};
+	run_round(&r);
+	if (r.failed)
+		*err = b->err[r.failed - 1];
+	return r.failed ? -1 : 0;
+}
+
+int bench_time(struct bench *b, uint64_t i, uint32_t ef_search, double *us, struct err *err)
+{
+	uint64_t before = clock_mono_ns();
+	int n = find_hits(b, i, ef_search, &b->scratch[0], b->hits, err);
+	*us = (double)(clock_mono_ns() - before) / 1000;
+	return n < 0 ? -1 : 0;
+}
+
+/* The first round: recall, and the work that it took. */
+static int count_round(struct bench *b, uint32_t ef, double target, struct bench_result *out,
+		       struct err *err)
+{
+	double *recall = mem_array(b->n, sizeof *recall, err),
+	       *ties = mem_array(b->n, sizeof *ties, err);
 	int ret = -1;
-	*out = (struct bench_result){.queries = b->n};
-	r.recall = mem_array(b->n, sizeof *r.recall, err);
-	r.ties = mem_array(b->n, sizeof *r.ties, err);
-	for (int i = 0; i < 4; i++)
-		p[i] = mem_array(MAX_ROUNDS, sizeof *p[i], err);
-	if (!latency || !r.recall || !r.ties || !p[0] || !p[1] || !p[2] || !p[3])
-		goto out;
 	for (int t = 0; t < par_threads(b->par); t++)
 		b->scratch[t].distances = b->scratch[t].hops = 0;
-	run_round(&r);
+	if (!recall || !ties || bench_recall(b, ef, recall, ties, err) != 0)
+		goto out;
 	count_work(b, out);
-	out->recall_at_k = sum(r.recall, b->n) / ((double)b->n * b->set->k);
-	out->recall_at_k_ties = sum(r.ties, b->n) / ((double)b->n * b->set->k);
-	r.latency_us = latency;
-	uint64_t n = 0;
-	while (!r.failed && n < MAX_ROUNDS && (n < MIN_ROUNDS || spent < min_seconds)) {
+	out->recall_at_k = sum(recall, b->n) / ((double)b->n * b->set->k);
+	out->recall_at_k_ties = sum(ties, b->n) / ((double)b->n * b->set->k);
+	out->at_target = 0;
+	for (uint64_t i = 0; i < b->n; i++) {
+		recall[i] = fmin(recall[i] / b->set->k, 1);
+		/* 9 of 10 are 0.9, whatever the last bit says. */
+		out->at_target += recall[i] >= target - 1e-12;
+	}
+	out->at_target /= (double)b->n;
+	if (stat_mean_lower(recall, b->n, STAT_RECALL_ALPHA, &out->recall_lcb, err) != 0)
+		goto out;
+	sort_values(recall, b->n);
+	out->recall_p5 = bench_percentile(recall, b->n, 0.05);
+	ret = 0;
+out:
+	free(recall);
+	free(ties);
+	return ret;
+}
+
+/* Figures of the rounds so far. */
+struct rounds {
+	double *p50, *p95, *p99, *qps, *sorted;
+	uint64_t n;
+};
+
+/* Whether the median of the rounds is known well enough; its interval goes to ${out}. */
+static bool is_stable(struct rounds *p, struct bench_result *out)
+{
+	uint64_t lo, hi;
+	memcpy(p->sorted, p->p50, p->n * sizeof *p->sorted);
+	double m = bench_median(p->sorted, p->n);
+	stat_median_ranks(p->n, &lo, &hi);
+	out->p50_low_us = rounded(p->sorted[lo], 1000);
+	out->p50_high_us = rounded(p->sorted[hi], 1000);
+	return p->sorted[hi] - p->sorted[lo] <= 2 * STABLE * m;
+}
+
+static int time_rounds(struct bench *b, uint32_t ef, double min_seconds, struct rounds *p,
+		       struct bench_result *out, struct err *err)
+{
+	struct round r = {.b = b, .ef = ef};
+	double spent = 0;
+	bool done = false;
+	r.latency_us = mem_array(b->n, sizeof *r.latency_us, err);
+	if (!r.latency_us)
+		return -1;
+	while (!r.failed && !done) {
 		double seconds = run_round(&r);
 		spent += seconds;
-		p[3][n] = (double)b->n / seconds;
-		sort_values(latency, b->n);
-		p[0][n] = bench_percentile(latency, b->n, 0.50);
-		p[1][n] = bench_percentile(latency, b->n, 0.95);
-		p[2][n] = bench_percentile(latency, b->n, 0.99);
-		n++;
+		sort_values(r.latency_us, b->n);
+		p->p50[p->n] = bench_percentile(r.latency_us, b->n, 0.50);
+		p->p95[p->n] = bench_percentile(r.latency_us, b->n, 0.95);
+		p->p99[p->n] = bench_percentile(r.latency_us, b->n, 0.99);
+		p->qps[p->n++] = (double)b->n / seconds;
+		if (p->n >= BENCH_MIN_ROUNDS && spent >= min_seconds)
+			done = is_stable(p, out) || spent >= LONGEST * min_seconds;
+		done = done || p->n == MAX_ROUNDS;
 	}
-	if (r.failed) {
+	if (r.failed)
 		*err = b->err[r.failed - 1];
+	free(r.latency_us);
+	return r.failed ? -1 : 0;
+}
+
+int bench_run(struct bench *b, uint32_t ef_search, const struct bench_opts *opts,
+	      struct bench_result *out, struct err *err)
+{
+	struct hnsw_info info;
+	double *all = mem_array(MAX_ROUNDS, 5 * sizeof *all, err);
+	struct rounds p = {
+	    all, all + MAX_ROUNDS, all + 2 * MAX_ROUNDS, all + 3 * MAX_ROUNDS, all + 4 * MAX_ROUNDS,
+	    0};
+	int ret = -1;
+	*out = (struct bench_result){.queries = b->n};
+	if (!all || (b->brute_force_us == 0 && time_brute_force(b, err) != 0) ||
+	    count_round(b, ef_search, opts->target_recall, out, err) != 0 ||
+	    time_rounds(b, ef_search, opts->min_seconds, &p, out, err) != 0)
 		goto out;
-	}
-	out->rounds = n;
+	(void)is_stable(&p, out);
+	out->rounds = p.n;
 	/* The clock tells nanoseconds; further digits would only look exact. */
-	out->p50_us = rounded(median(p[0], n), 1000);
-	out->p95_us = rounded(median(p[1], n), 1000);
-	out->p99_us = rounded(median(p[2], n), 1000);
-	out->qps = rounded(median(p[3], n), 10);
+	out->p50_us = rounded(bench_median(p.p50, p.n), 1000);
+	out->p95_us = rounded(bench_median(p.p95, p.n), 1000);
+	out->p99_us = rounded(bench_median(p.p99, p.n), 1000);
+	out->qps = rounded(bench_median(p.qps, p.n), 10);
 	hnsw_info(b->index, false, &info);
 	out->memory_bytes = info.total_bytes + scratch_bytes(b);
 	ret = 0;
 out:
-	free(latency);
-	free(r.recall);
-	free(r.ties);
-	for (int i = 0; i < 4; i++)
-		free(p[i]);
+	free(all);
 	return ret;
 }

@@ -2,6 +2,7 @@
 #ifndef EVAL_BENCH_H
 #define EVAL_BENCH_H
 
+#include "base/rng.h"
 #include "eval/idmap.h"
 #include "hnsw/hnsw.h"
 
@@ -16,7 +17,9 @@ struct bench {
 	uint64_t n;
 	double
 	    *limit; /* of each of them: up to which distance a hit is as near as the k-th answer */
-	double brute_force_us; /* measured once */
+	double brute_force_us; /* measured once, by the first bench_run() */
+	uint32_t *order;       /* in which a round searches them */
+	struct rng rng;
 	/* one a thread */
 	struct hnsw_scratch *scratch;
 	struct hnsw_hit *hits;
@@ -26,28 +29,55 @@ struct bench {
 struct bench_result {
 	/* of each round a percentile over the queries; here the median over the rounds */
 	double p50_us, p95_us, p99_us;
+	double p50_low_us, p50_high_us; /* hold the median over the rounds with probability 0.95 */
 	double qps;		 /* queries / wall time, median round, all threads together */
 	double recall_at_k;	 /* mean over queries of |found and true| / min(k, |true|) */
 	double recall_at_k_ties; /* the same counting whatever is as near as the k-th true one */
+	double recall_lcb;	 /* what recall is at least, with an error of STAT_RECALL_ALPHA */
+	double recall_p5;	 /* 5th percentile over the queries */
+	double at_target;	 /* share of the queries whose recall is the target at least */
 	double distances_per_query, hops_per_query;
 	uint64_t queries, rounds;
 	uint64_t memory_bytes; /* of the index with everything that a searching thread needs */
 };
 
 /*
- * Prepare: look up the answers' ids, measure brute force.  ERR_DATA: dimension, metric or
+ * Prepare: look up the answers' ids.  ERR_DATA: dimension, metric or
  * vectors_digest of the eval set do not fit the index, or it has no answers.
  */
 int bench_init(struct bench *b, const struct hnsw *index, const struct evalset *set,
 	       const struct dist_kernels *kernels, struct par *par, struct err *err) MUST_CHECK;
 void bench_release(struct bench *b);
 
+/* How long to measure, and what a query should reach. */
+struct bench_opts {
+	double min_seconds;
+	double target_recall;
+};
+
 /*
  * Measure at one ef_search: a round to warm up and to count recall, then rounds over all
- * queries until at least three are done and ${min_seconds} have passed.
+ * queries, each in another random order, until at least BENCH_MIN_ROUNDS are done,
+ * ${min_seconds} have passed and the median over the rounds is known within 1 %; but no
+ * longer than three times ${min_seconds}.
  */
-int bench_run(struct bench *b, uint32_t ef_search, double min_seconds, struct bench_result *out,
-	      struct err *err) MUST_CHECK;
+#define BENCH_MIN_ROUNDS 6 /* the least that have an interval for their median */
+int bench_run(struct bench *b, uint32_t ef_search, const struct bench_opts *opts,
+	      struct bench_result *out, struct err *err) MUST_CHECK;
+
+/*
+ * Recall of each of the n queries at one ef_search into ${recall}, counting ties as hits too
+ * into ${ties}: 0..k, found answers scaled to k where there are fewer.
+ */
+int bench_recall(struct bench *b, uint32_t ef_search, double *recall, double *ties,
+		 struct err *err) MUST_CHECK;
+
+/* Search query number ${i} of the n once on the calling thread; microseconds into ${us}. */
+int bench_time(struct bench *b, uint64_t i, uint32_t ef_search, double *us,
+	       struct err *err) MUST_CHECK;
+
+/* The median of ${n} >= 1 values, which are sorted by this. */
+double bench_median(double *v, uint64_t n);
 
 /* The percentile ${p} (0..1) of ${n} >= 1 values in increasing order: that at index
  * round((n-1)*p). */

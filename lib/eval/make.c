@@ -34,7 +34,68 @@ static int keep_answers(struct evalset *e, const struct vec_set *base, const uin
 	return 0;
 }
 
-int evalset_make_truth(struct evalset *e, const struct make_truth *how, struct err *err)
+/* Digest of the base with its ids, the metric, the queries, and the answers of ${known}. */
+static void truth_digest(const struct evalset *e, const struct make_truth *how,
+			 const struct digest *vectors, const struct evalset *known, uint32_t k,
+			 char out[static DIGEST_TEXT_MAX])
+{
+	struct digest_seq seq = {0};
+	char tmp[VEC_ID_TEXT_MAX];
+	uint64_t head[4] = {how->base->rows, how->metric, e->n, k};
+	digest_seq_add(&seq, head, sizeof head);
+	digest_seq_add(&seq, vectors, sizeof *vectors);
+	for (uint64_t i = 0; i < how->base->rows; i++) {
+		struct span id = vec_set_id(how->base, i, tmp);
+		digest_seq_add(&seq, id.p, id.n);
+	}
+	for (uint64_t i = 0; i < e->n; i++) {
+		const char *exclude = e->query[i].exclude ? e->query[i].exclude : "";
+		const struct evalset_query *q = &known->query[i];
+		digest_seq_add(&seq, &e->query[i].has_vector, sizeof e->query[i].has_vector);
+		if (e->query[i].has_vector)
+			digest_seq_add(&seq, e->vectors + i * e->dim, e->dim * sizeof(float));
+		digest_seq_add(&seq, exclude, strlen(exclude));
+		for (uint32_t t = 0; t < q->n_truth; t++)
+			digest_seq_add(&seq, q->truth[t], strlen(q->truth[t]));
+		digest_seq_add(&seq, &q->n_truth, sizeof q->n_truth);
+	}
+	digest_text(digest_seq_end(&seq), out);
+}
+
+/* Take over what is known already: 1 if it is; 0; -1. */
+static int reuse_answers(struct evalset *e, struct make_truth *how, const struct digest *vectors,
+			 struct err *err)
+{
+	const struct evalset *known = how->known;
+	char digest[DIGEST_TEXT_MAX];
+	if (!known || !known->truth_digest[0] || known->n != e->n || how->known_k < e->k)
+		return 0;
+	truth_digest(e, how, vectors, known, how->known_k, digest);
+	if (strcmp(digest, known->truth_digest) != 0)
+		return 0;
+	for (uint64_t i = 0; i < e->n && known != e; i++) {
+		struct evalset_query *q = &e->query[i];
+		const struct evalset_query *from = &known->query[i];
+		evalset_clear_truth(q);
+		if (!from->truth)
+			continue;
+		if (!(q->truth = mem_array(e->k, sizeof *q->truth, err)))
+			return -1;
+		for (uint32_t t = 0; t < from->n_truth && t < e->k; t++) {
+			if (!(q->truth[t] = span_dup(span_of(from->truth[t]))))
+				return err_nomem(err);
+			q->n_truth++;
+		}
+	}
+	how->reused = true;
+	/* The same eval set with fewer answers than before. */
+	uint32_t k = e->k;
+	if (known == e)
+		e->k = how->known_k;
+	return evalset_limit_k(e, k, err) == 0 ? 1 : -1;
+}
+
+int evalset_make_truth(struct evalset *e, struct make_truth *how, struct err *err)
 {
 	struct id_source source = {how->base->rows, id_of, how->base};
 	struct eval_rows ids = {0};
@@ -69,10 +130,13 @@ int evalset_make_truth(struct evalset *e, const struct make_truth *how, struct e
 				.kernels = how->kernels,
 				.progress = how->progress,
 				.ctx = how->ctx};
-	if (vec_set_digest(how->base, how->par, &digest, err) != 0 ||
-	    truth_compute(&job, rows, err) != 0 ||
-	    keep_answers(e, how->base, query, n, rows, err) != 0)
+	if (vec_set_digest(how->base, how->par, &digest, err) != 0)
 		goto out;
+	int reused = reuse_answers(e, how, &digest, err);
+	if (reused < 0 || (!reused && (truth_compute(&job, rows, err) != 0 ||
+				       keep_answers(e, how->base, query, n, rows, err) != 0)))
+		goto out;
+	truth_digest(e, how, &digest, e, e->k, e->truth_digest);
 	digest_text(digest, e->vectors_digest);
 	e->metric = how->metric;
 	e->has_metric = true;

@@ -13,13 +13,18 @@ struct make_truth {
 	const struct dist_kernels *kernels;
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 	void *ctx;
+	/* Answers of before (may be the same eval set): taken over if its truth_digest proves
+	 * that they are those of these queries, for as many answers at least; or NULL. */
+	const struct evalset *known;
+	uint32_t known_k;
+	bool reused; /* set if they were */
 };
 
 /*
  * Compute the exact answers of every query that has a vector, and set metric,
- * vectors_digest and truth_built.  ERR_DATA: a dimension that differs.
+ * vectors_digest, truth_digest and truth_built.  ERR_DATA: a dimension that differs.
  */
-int evalset_make_truth(struct evalset *e, const struct make_truth *how, struct err *err) MUST_CHECK;
+int evalset_make_truth(struct evalset *e, struct make_truth *how, struct err *err) MUST_CHECK;
 
 /* Row numbers of a seeded sample of ${count} of ${rows}, increasing; free() it. */
 uint32_t *evalset_sample(uint64_t seed, uint32_t rows, uint32_t count, struct err *err) MUST_CHECK;

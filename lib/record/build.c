@@ -39,6 +39,8 @@ int build_record_parse(struct build_record *r, struct span line, struct err *err
 				scan_copy(&s, &r->index);
 			} else if (span_is(key, "build_time_secs")) {
 				time = scan_f64(&s, &r->build_time_secs);
+			} else if (span_is(key, "config")) {
+				r->has_config = config_scan(&s, &r->config);
 			} else if (span_is(key, "graph_digest")) {
 				if (scan_string(&s, &v) && v.n < sizeof r->graph_digest)
 					memcpy(r->graph_digest, v.p, v.n);

@@ -18,11 +18,12 @@ struct build_record {
 	char vectors_digest[DIGEST_TEXT_MAX], graph_digest[DIGEST_TEXT_MAX];
 	uint64_t threads;
 	bool keep_pruned;
+	bool has_config; /* a record that was read may lack it */
 };
 
 void build_record_write(struct buf *out, const struct build_record *r);
 
-/* Read the path, the time and the digests back; the rest stands in the index. */
+/* Read the path, the config, the time and the digests back; the rest stands in the index. */
 int build_record_parse(struct build_record *r, struct span line, struct err *err) MUST_CHECK;
 void build_record_release(struct build_record *r);
 

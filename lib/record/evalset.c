@@ -269,6 +269,17 @@ static void scan_queries(struct scan *s, struct evalset *e)
 	e->vectors = f.v;
 }
 
+static void scan_digest(struct scan *s, char out[static DIGEST_TEXT_MAX])
+{
+	struct span v;
+	if (scan_null(s) || !scan_string(s, &v))
+		return;
+	if (v.n >= DIGEST_TEXT_MAX)
+		scan_fail(s, "the digest is too long");
+	else
+		memcpy(out, v.p, v.n);
+}
+
 int evalset_parse(struct evalset *e, struct span text, struct err *err)
 {
 	struct scan s;
@@ -290,16 +301,11 @@ int evalset_parse(struct evalset *e, struct span text, struct err *err)
 				scan_bool(&s, &e->truth_built);
 			else if (span_is(key, "queries"))
 				scan_queries(&s, e);
-			else if (span_is(key, "vectors_digest")) {
-				if (!scan_null(&s) && scan_string(&s, &v)) {
-					if (v.n >= sizeof e->vectors_digest ||
-					    memchr(v.p, '\\', v.n))
-						scan_fail(&s,
-							  "expected 32 digits in vectors_digest");
-					else
-						memcpy(e->vectors_digest, v.p, v.n);
-				}
-			} else if (span_is(key, "metric")) {
+			else if (span_is(key, "vectors_digest"))
+				scan_digest(&s, e->vectors_digest);
+			else if (span_is(key, "truth_digest"))
+				scan_digest(&s, e->truth_digest);
+			else if (span_is(key, "metric")) {
 				if (!scan_null(&s) && scan_string(&s, &v)) {
 					e->has_metric = vec_metric_parse(v, &e->metric) == 0;
 					if (!e->has_metric)
@@ -382,11 +388,27 @@ void evalset_write(struct buf *out, const struct evalset *e)
 	json_bool(&j, e->truth_built);
 	if (e->vectors_digest[0])
 		json_kv_cstr(&j, "vectors_digest", e->vectors_digest);
+	if (e->truth_digest[0])
+		json_kv_cstr(&j, "truth_digest", e->truth_digest);
 	if (e->has_metric)
 		json_kv_cstr(&j, "metric", vec_metric_name(e->metric));
 	extra_write(&j, &e->extra);
 	json_close(&j, '}');
 	buf_addc(out, '\n');
+}
+
+int evalset_limit_k(struct evalset *e, uint32_t k, struct err *err)
+{
+	if (k > e->k)
+		return err_set(err, ERR_DATA, "eval set '%s' has answers up to k=%u, not %u",
+			       e->name, e->k, k);
+	e->k = k;
+	for (uint64_t i = 0; i < e->n; i++) {
+		struct evalset_query *q = &e->query[i];
+		while (q->n_truth > k)
+			free(q->truth[--q->n_truth]);
+	}
+	return 0;
 }
 
 struct digest evalset_digest(const struct evalset *e)

@@ -34,6 +34,8 @@ struct evalset {
 	uint64_t room;	/* of evalset_add() */
 	bool truth_built;
 	char vectors_digest[DIGEST_TEXT_MAX]; /* of the vectors that the answers belong to, or "" */
+	/* of what the answers were computed from, and of them: whether they still hold; or "" */
+	char truth_digest[DIGEST_TEXT_MAX];
 	bool has_metric;
 	enum vec_metric metric;
 	struct extra extra;
@@ -57,6 +59,12 @@ int evalset_set_vector(struct evalset *e, uint64_t i, const float *v, uint32_t d
 
 /* Forget the answers of a query. */
 void evalset_clear_truth(struct evalset_query *q);
+
+/*
+ * Make it the eval set of a smaller k, whose answers are the first of each query; the digest is
+ * then that of one which was made so.  ERR_DATA: it has answers for fewer than ${k}.
+ */
+int evalset_limit_k(struct evalset *e, uint32_t k, struct err *err) MUST_CHECK;
 
 /* Digest of k, metric, the queries' vectors, their answers and what they exclude. */
 struct digest evalset_digest(const struct evalset *e);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/rng.h"
+#include "stat/mean.h"
 
 static const struct {
 	const char *name;
@@ -28,8 +29,9 @@ static const struct {
 #define N_METRICS (sizeof metric_keys / sizeof metric_keys[0])
 
 /* Returns a bit for each metric that was there. */
-static unsigned scan_metrics(struct scan *s, struct metrics *m)
+static unsigned scan_metrics(struct scan *s, struct trial *t)
 {
+	struct metrics *m = &t->metrics;
 	unsigned seen = 0;
 	struct span key;
 	if (!scan_object(s))
@@ -39,7 +41,9 @@ static unsigned scan_metrics(struct scan *s, struct metrics *m)
 		while (i < N_METRICS && !span_is(key, metric_keys[i].name))
 			i++;
 		if (i == N_METRICS) {
-			scan_skip(s, NULL);
+			if (!span_is(key, "recall_lcb") || scan_peek(s) != '0' ||
+			    !scan_f64(s, &t->recall_lcb))
+				scan_skip(s, NULL);
 			continue;
 		}
 		char *at = (char *)m + metric_keys[i].offset;
@@ -84,11 +88,12 @@ int trial_parse(struct trial *t, struct span line, struct err *err)
 	unsigned metrics = 0;
 	memset(t, 0, sizeof *t);
 	t->line = line;
+	t->recall_lcb = NAN;
 	scan_init(&s, line);
 	if (scan_object(&s))
 		while (scan_member(&s, &key)) {
 			if (span_is(key, "metrics"))
-				metrics = scan_metrics(&s, &t->metrics);
+				metrics = scan_metrics(&s, t);
 			else if (span_is(key, "config"))
 				config = config_scan(&s, &t->config);
 			else if (span_is(key, "id"))
@@ -180,6 +185,14 @@ int trial_write(struct buf *out, const struct trial_new *t, struct err *err)
 	json_kv_f64(&j, "recall_at_k_ties", t->recall_at_k_ties);
 	json_kv_f64(&j, "qps", t->qps);
 	json_kv_f64(&j, "distances_per_query", t->distances_per_query);
+	json_kv_f64(&j, "recall_lcb", t->recall_lcb);
+	json_kv_f64(&j, "recall_p5", t->recall_p5);
+	json_kv_f64(&j, "target_recall", t->target_recall);
+	json_kv_f64(&j, "queries_at_target", t->at_target);
+	json_kv_u64(&j, "queries_needed", t->queries_needed);
+	json_kv_f64(&j, "search_latency_p50_low_us", t->p50_low_us);
+	json_kv_f64(&j, "search_latency_p50_high_us", t->p50_high_us);
+	json_kv_u64(&j, "rounds", t->rounds);
 	json_close(&j, '}');
 	json_kv_cstr(&j, "created_at", now);
 	optional(&j, "note", t->note);
@@ -192,6 +205,13 @@ int trial_write(struct buf *out, const struct trial_new *t, struct err *err)
 	optional(&j, "cpu", t->cpu);
 	json_kv_u64(&j, "threads", t->threads);
 	optional(&j, "version", t->version);
+	optional(&j, "flags", t->flags);
+	optional(&j, "kernel", t->kernel);
+	json_key(&j, "pinned");
+	if (t->pinned < 0)
+		json_null(&j);
+	else
+		json_u64(&j, (uint64_t)t->pinned);
 	json_close(&j, '}');
 	json_close(&j, '}');
 	buf_addc(out, '\n');
@@ -204,6 +224,16 @@ bool trial_beats(const struct metrics *challenger, const struct metrics *champio
 	float p1 = (float)challenger->search_latency_p50_us,
 	      p0 = (float)champion->search_latency_p50_us;
 	return r1 > r0 || (fabsf(r1 - r0) < 1e-4f && p1 < p0);
+}
+
+double trial_recall_lower(const struct trial *t)
+{
+	if (!isnan(t->recall_lcb))
+		return t->recall_lcb;
+	double mean = fmax(0, fmin(1, t->metrics.recall_at_k));
+	return t->metrics.eval_queries
+		   ? stat_mean_lower_known(mean, t->metrics.eval_queries, STAT_RECALL_ALPHA)
+		   : 0;
 }
 
 static bool same_or_both_absent(struct span a, struct span b)

@@ -28,6 +28,7 @@ struct trial {
 	struct span vectors_digest, eval_digest, graph_digest, host;
 	struct config config;
 	struct metrics metrics;
+	double recall_lcb; /* lower bound of recall; NAN: absent */
 };
 
 /*
@@ -51,9 +52,12 @@ struct trial_new {
 	struct metrics metrics;
 	/* figures of ours beside those that the original knows */
 	double recall_at_k_ties, qps, distances_per_query;
-	uint64_t k;
-	const char *vectors_digest, *eval_digest, *graph_digest, *host, *cpu, *version;
+	double recall_lcb, recall_p5, target_recall, at_target, p50_low_us, p50_high_us;
+	uint64_t k, rounds, queries_needed;
+	const char *vectors_digest, *eval_digest, *graph_digest, *host, *cpu, *version, *flags,
+	    *kernel;
 	uint64_t threads;
+	int pinned; /* number of the processor, -1: to none */
 };
 
 /* Append it as one line, with a new id and the time of now. */
@@ -66,6 +70,12 @@ int trial_write(struct buf *out, const struct trial_new *t, struct err *err) MUS
  * equal within 1e-4 and p50 strictly lower.  In 32-bit floats, as the original does.
  */
 bool trial_beats(const struct metrics *challenger, const struct metrics *champion);
+
+/*
+ * What recall is at least, with an error of STAT_RECALL_ALPHA: what the Trial says, else what
+ * recall_at_k of so many queries proves.
+ */
+double trial_recall_lower(const struct trial *t);
 
 /* Whether the figures of both belong to the same vectors and the same eval set. */
 bool trial_comparable(const struct trial *a, const struct trial *b);

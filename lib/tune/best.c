@@ -69,23 +69,44 @@ static int keep_line(struct best *b, struct span line, struct err *err)
 	return buf_ok(&b->line, err);
 }
 
-/* Keep what is within the tie of the greatest recall so far. */
+/* Whether ${a} wins over ${b} where their recalls are equal; else who came first does. */
+static bool cheaper(const struct best_candidate *a, const struct best_candidate *b)
+{
+	return a->p50 < b->p50 || (a->p50 == b->p50 && a->build < b->build);
+}
+
+/* Drop what the new one rules out: recall too low, or no more recall and not cheaper. */
+static void prune(struct best *b, const struct best_candidate *new)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < b->count; i++) {
+		const struct best_candidate *c = &b->candidate[i];
+		if (b->score - c->recall < TIE && (c->recall > new->recall || !cheaper(new, c)))
+			b->candidate[kept++] = *c;
+		else
+			free(c->line);
+	}
+	b->count = kept;
+}
+
+/*
+ * Keep what is within the tie of the greatest recall so far and may still win when that
+ * grows: one that has no more recall than another and is not cheaper cannot.
+ */
 static int add_candidate(struct best *b, const struct trial *t, float recall, struct err *err)
 {
-	if (b->count && recall > b->score) {
-		b->score = recall;
-		size_t kept = 0;
-		for (size_t i = 0; i < b->count; i++)
-			if (b->score - b->candidate[i].recall < TIE)
-				b->candidate[kept++] = b->candidate[i];
-			else
-				free(b->candidate[i].line);
-		b->count = kept;
-	} else if (b->count && b->score - recall >= TIE) {
+	struct best_candidate new = {.recall = recall,
+				     .p50 = (float)t->metrics.search_latency_p50_us,
+				     .build = (float)t->metrics.build_time_secs,
+				     .len = t->line.n};
+	if (b->count && b->score - recall >= TIE)
 		return 0;
-	} else if (!b->count) {
+	for (size_t i = 0; i < b->count; i++)
+		if (b->candidate[i].recall >= recall && !cheaper(&new, &b->candidate[i]))
+			return 0;
+	if (!b->count || recall > b->score)
 		b->score = recall;
-	}
+	prune(b, &new);
 	if (b->count == b->cap) {
 		size_t cap = b->cap ? 2 * b->cap : 16;
 		struct best_candidate *grown = mem_resize(b->candidate, cap, sizeof *grown, err);
@@ -94,12 +115,10 @@ static int add_candidate(struct best *b, const struct trial *t, float recall, st
 		b->candidate = grown;
 		b->cap = cap;
 	}
-	char *line = span_dup(t->line);
-	if (!line)
+	new.line = span_dup(t->line);
+	if (!new.line)
 		return err_nomem(err);
-	b->candidate[b->count++] =
-	    (struct best_candidate){recall, (float)t->metrics.search_latency_p50_us,
-				    (float)t->metrics.build_time_secs, line, t->line.n};
+	b->candidate[b->count++] = new;
 	return 0;
 }
 

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+#include "eval/duel.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "stat/faster.h"
+#include "stat/mean.h"
+
+#define BLOCK_US 5000.0 /* what one side of a block is to take ... */
+#define BLOCK_MIN 16	/* ... with at least so many queries, so that there is a median */
+#define BLOCK_MAX 512
+#define WARM_US 100000.0
+#define NS 1e9
+
+const char *const duel_reason_text[DUEL_REASONS] = {
+    [DUEL_FASTER] = "faster",
+    [DUEL_RECALL] = "recall is greater",
+    [DUEL_NOT_FASTER] = "not faster",
+    [DUEL_RECALL_LOWER] = "recall is lower",
+    [DUEL_FLOOR] = "recall is not proven to reach the floor",
+    [DUEL_UNDECIDED] = "undecided in the time given",
+};
+
+struct duel {
+	struct bench *side;
+	const uint32_t *ef;
+	const struct duel_opts *opts;
+	struct duel_result *out;
+	struct rng rng;
+	uint32_t *order; /* the queries, shuffled again whenever all were drawn */
+	uint64_t drawn, n;
+	double *times;	   /* of one side of a block */
+	double *median[2]; /* one a block */
+	double *ratio;	   /* logs, one a block */
+	uint64_t room;
+};
+
+/* ---- recall ---- */
+
+static int count_recall(struct duel *d, double *recall[2], double *ties, struct err *err)
+{
+	double k = d->side[0].set->k;
+	for (int s = 0; s < 2; s++) {
+		struct duel_side *o = &d->out->side[s];
+		if (bench_recall(&d->side[s], d->ef[s], recall[s], ties, err) != 0)
+			return -1;
+		for (uint64_t i = 0; i < d->n; i++) {
+			o->recall_at_k += recall[s][i];
+			o->recall_at_k_ties += ties[i];
+			recall[s][i] = fmin(recall[s][i] / k, 1);
+		}
+		o->recall_at_k /= (double)d->n * k;
+		o->recall_at_k_ties /= (double)d->n * k;
+		if (stat_mean_lower(recall[s], d->n, STAT_RECALL_ALPHA, &o->recall_lcb, err) != 0)
+			return -1;
+	}
+	for (uint64_t i = 0; i < d->n; i++)
+		ties[i] = recall[1][i] - recall[0][i];
+	d->out->recall_evidence = exp(fmin(stat_mean_positive(ties, d->n), 700));
+	return 0;
+}
+
+/* What recall alone decides: true if it does. */
+static bool by_recall(const struct duel *d)
+{
+	struct duel_result *o = d->out;
+	const struct duel_side *challenger = &o->side[1];
+	double gain = (float)challenger->recall_at_k - (float)o->side[0].recall_at_k;
+	if (challenger->recall_lcb < d->opts->min_recall) {
+		o->reason = DUEL_FLOOR;
+		o->queries_needed = stat_needed(challenger->recall_at_k, challenger->recall_lcb,
+						d->n, d->opts->min_recall);
+		return true;
+	}
+	if (gain <= -d->opts->recall_tie) {
+		o->reason = DUEL_RECALL_LOWER;
+		return true;
+	}
+	o->won = gain >= d->opts->recall_tie && o->recall_evidence * d->opts->alpha >= 2;
+	if (o->won)
+		o->reason = DUEL_RECALL;
+	return o->won;
+}
+
+static int compare_recall(struct duel *d, bool *decided, struct err *err)
+{
+	double *all = mem_array(d->n, 3 * sizeof *all, err);
+	double *recall[2] = {all, all ? all + d->n : NULL};
+	int ret = all ? count_recall(d, recall, all + 2 * d->n, err) : -1;
+	free(all);
+	*decided = ret == 0 && by_recall(d);
+	return ret;
+}
+
+/* ---- time ---- */
+
+static void shuffle(struct duel *d)
+{
+	rng_permutation(rng_next(&d->rng), d->order, (uint32_t)d->n);
+	d->drawn = 0;
+}
+
+/* Search both, without counting, until the caches are as they will be; the slower one's
+ * time a query gives the size of a block. */
+static int warm_up(struct duel *d, struct err *err)
+{
+	double slowest = 0;
+	for (int s = 0; s < 2; s++) {
+		double spent = 0;
+		uint64_t n = 0;
+		while (n < d->n && (n < BLOCK_MIN || spent < WARM_US)) {
+			double us;
+			if (bench_time(&d->side[s], d->order[n], d->ef[s], &us, err) != 0)
+				return -1;
+			spent += us;
+			n++;
+		}
+		slowest = fmax(slowest, spent / (double)n);
+	}
+	double size = fmax(BLOCK_MIN, fmin(BLOCK_MAX, BLOCK_US / fmax(slowest, 0.001)));
+	d->out->block_queries = (uint64_t)fmin(size, (double)d->n);
+	return 0;
+}
+
+static int run_block(struct duel *d, struct err *err)
+{
+	uint64_t b = d->out->blocks, size = d->out->block_queries;
+	int first = (int)(rng_next(&d->rng) >> 63);
+	if (d->drawn + size > d->n)
+		shuffle(d);
+	for (int turn = 0; turn < 2; turn++) {
+		int s = first ^ turn;
+		for (uint64_t i = 0; i < size; i++)
+			if (bench_time(&d->side[s], d->order[d->drawn + i], d->ef[s], &d->times[i],
+				       err) != 0)
+				return -1;
+		d->median[s][b] = fmax(bench_median(d->times, size), 0.001);
+	}
+	d->ratio[b] = log(d->median[0][b] / d->median[1][b]);
+	d->drawn += size;
+	d->out->blocks++;
+	return 0;
+}
+
+static int make_room(struct duel *d, struct err *err)
+{
+	double **column[] = {&d->median[0], &d->median[1], &d->ratio};
+	if (d->out->blocks < d->room)
+		return 0;
+	uint64_t room = d->room ? 2 * d->room : 1024;
+	for (int i = 0; i < 3; i++) {
+		double *grown = mem_resize(*column[i], room, sizeof *grown, err);
+		if (!grown)
+			return -1;
+		*column[i] = grown;
+	}
+	d->room = room;
+	return 0;
+}
+
+/* Blocks until there is a verdict, or the time is over; a few in any case. */
+static int compare_time(struct duel *d, bool decided, struct err *err)
+{
+	struct duel_result *o = d->out;
+	struct stat_faster test;
+	enum stat_verdict v = STAT_UNDECIDED;
+	uint64_t start = clock_mono_ns();
+	stat_faster_init(&test, d->opts->alpha / 2, DUEL_BETA, d->opts->margin, d->opts->effect);
+	while (o->blocks < DUEL_MIN_BLOCKS ||
+	       (!decided && v == STAT_UNDECIDED && o->seconds < d->opts->seconds)) {
+		if (make_room(d, err) != 0 || run_block(d, err) != 0)
+			return -1;
+		if (v == STAT_UNDECIDED)
+			v = stat_faster_add(&test, d->ratio[o->blocks - 1]);
+		o->seconds = (double)(clock_mono_ns() - start) / NS;
+	}
+	o->evidence = stat_faster_evidence(&test);
+	if (!decided) {
+		o->won = v == STAT_FASTER;
+		o->reason = o->won		   ? DUEL_FASTER
+			    : v == STAT_NOT_FASTER ? DUEL_NOT_FASTER
+						   : DUEL_UNDECIDED;
+	}
+	return 0;
+}
+
+static void sum_up(struct duel *d)
+{
+	struct duel_result *o = d->out;
+	uint64_t lo, hi;
+	for (int s = 0; s < 2; s++)
+		o->side[s].p50_us = bench_median(d->median[s], o->blocks);
+	o->speedup = exp(bench_median(d->ratio, o->blocks));
+	stat_median_ranks(o->blocks, &lo, &hi);
+	o->speedup_low = exp(d->ratio[lo]);
+	o->speedup_high = exp(d->ratio[hi]);
+}
+
+int duel_run(struct bench side[2], const uint32_t ef[2], const struct duel_opts *opts,
+	     struct duel_result *out, struct err *err)
+{
+	struct duel d = {.side = side,
+			 .ef = ef,
+			 .opts = opts,
+			 .out = out,
+			 .rng = {rng_mix(opts->seed)},
+			 .n = side[0].n};
+	bool decided;
+	int ret = -1;
+	*out = (struct duel_result){.queries = d.n};
+	d.order = mem_array(d.n, sizeof *d.order, err);
+	d.times = mem_array(BLOCK_MAX, sizeof *d.times, err);
+	if (!d.order || !d.times)
+		goto out;
+	shuffle(&d);
+	if (compare_recall(&d, &decided, err) != 0 || warm_up(&d, err) != 0 ||
+	    compare_time(&d, decided, err) != 0)
+		goto out;
+	sum_up(&d);
+	ret = 0;
+out:
+	free(d.order);
+	free(d.times);
+	free(d.median[0]);
+	free(d.median[1]);
+	free(d.ratio);
+	return ret;
+}
