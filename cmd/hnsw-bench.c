@@ -13,17 +13,25 @@
 #include "record/build.h"
 #include "stat/mean.h"
 
+/* The curve's widths, if none are named. */
+#define FIRST_EF 10
+#define LAST_EF 200
+
 static struct {
-	struct cli_list ef;
+	struct cli_list ef, curve;
 	uint32_t threads, k;
 	struct bench_opts bench;
+	double target;
 	const char *index, *note, *store;
 	bool map;
-} o = {.bench = {.min_seconds = 0.3, .target_recall = 0.9}};
+} o = {.bench = {.min_seconds = 0.3, .target_recall = 0.9}, .target = -1};
 
 static const struct cli_opt opts[] = {
     {'s', "ef-search", "LIST", "beam widths to measure, 10,20,40 or LO:HI (default: the index's)",
      CLI_LIST, &o.ef, 1, 1000000, NULL},
+    {0, "curve", "[=LO:HI]",
+     "recall and distances at every ef_search (default 10:200), from one pass, not timed", CLI_LIST,
+     &o.curve, 1, 1000000, NULL},
     {'k', "k", "K", "neighbours to find, up to the eval set's k (default: that)", CLI_U32, &o.k, 1,
      EVALSET_MAX_K, NULL},
     {0, "index", "NAME",
@@ -32,8 +40,8 @@ static const struct cli_opt opts[] = {
     {0, "note", "TEXT", "note of the Trials", CLI_STR, &o.note, 0, 0, NULL},
     {0, "seconds", "S", "measure each at least so long, and at least 6 rounds (default 0.3)",
      CLI_F64, &o.bench.min_seconds, 0, 3600, NULL},
-    {0, "target-recall", "R", "recall that a single query should reach (default 0.9)", CLI_F64,
-     &o.bench.target_recall, 0, 1, NULL},
+    {0, "target-recall", "R", "recall that a query, and the curve, should reach (default 0.9)",
+     CLI_F64, &o.target, 0, 1, NULL},
     {0, "map", NULL, "map the index file instead of reading it into memory", CLI_FLAG, &o.map, 0, 0,
      NULL},
     CLI_OPT_THREADS(&o.threads, "1"),
@@ -80,11 +88,11 @@ static const char *index_name(const struct run *r, const char *operand, char **o
 }
 
 static int measure(struct run *r, struct bench *b, const struct hnsw_info *info, const char *name,
-		   double build_secs, uint32_t ef, struct err *err)
+		   double build_secs, const struct bench_curve *curve, uint32_t ef, struct err *err)
 {
 	struct bench_result m;
 	char vectors[DIGEST_TEXT_MAX], graph[DIGEST_TEXT_MAX];
-	if (bench_run(b, ef, &o.bench, &m, err) != 0)
+	if (bench_run(b, curve, bench_curve_find(curve, ef), &o.bench, &m, err) != 0)
 		return -1;
 	digest_text(info->vectors_digest, vectors);
 	digest_text(info->graph_digest, graph);
@@ -131,6 +139,80 @@ static int measure(struct run *r, struct bench *b, const struct hnsw_info *info,
 	return io_sink_flush(&cli_out, err);
 }
 
+/* Timed Trials; the recall of all of them comes from one pass. */
+static int measure_all(struct run *r, struct bench *b, const struct hnsw_info *info,
+		       const char *name, double build_secs, struct err *err)
+{
+	struct bench_curve curve;
+	const uint32_t *ef = o.ef.n ? o.ef.v : &info->params.ef_search;
+	size_t n = o.ef.n ? o.ef.n : 1;
+	int ret = bench_curve(b, ef, n, &curve, err);
+	if (ret != 0)
+		return -1;
+	for (size_t i = 0; ret == 0 && i < n; i++)
+		ret = measure(r, b, info, name, build_secs, &curve, ef[i], err);
+	bench_curve_release(&curve);
+	return ret;
+}
+
+/* One line about width number ${at}, or none; led by the target if it is that which was asked for.
+ */
+static void print_point(const struct bench *b, const struct bench_curve *c, size_t at,
+			const struct hnsw_info *info, bool target)
+{
+	struct json_out j = {.b = &cli_out.b};
+	double ties, recall;
+	json_open(&j, '{');
+	if (target)
+		json_kv_f64(&j, "target_recall", o.bench.target_recall);
+	if (at < c->n) {
+		recall = bench_curve_recall(b, c, at, &ties);
+		json_kv_u64(&j, "ef_search", c->ef[at]);
+		json_kv_f64(&j, "recall_at_k", recall);
+		json_kv_f64(&j, "recall_at_k_ties", ties);
+		json_kv_f64(&j, "distances_per_query", (double)c->distances[at] / (double)b->n);
+	} else {
+		json_key(&j, "ef_search");
+		json_null(&j);
+	}
+	json_kv_u64(&j, "k", b->set->k);
+	json_kv_u64(&j, "ef_construction", info->params.ef_construction);
+	json_kv_u64(&j, "m", info->params.m);
+	json_kv_u64(&j, "seed", info->params.seed);
+	json_close(&j, '}');
+	buf_addc(&cli_out.b, '\n');
+}
+
+/* A line for each width, and if a target was named one for the smallest that reaches it. */
+static int print_curve(struct bench *b, const struct hnsw_info *info, struct err *err)
+{
+	struct bench_curve c;
+	struct cli_list all = o.curve;
+	uint32_t range[LAST_EF - FIRST_EF + 1];
+	size_t reached = SIZE_MAX;
+	double ties;
+	if (all.n == 0) {
+		all = (struct cli_list){.v = range};
+		for (uint32_t ef = FIRST_EF; ef <= LAST_EF; ef++)
+			range[all.n++] = ef;
+	}
+	if (bench_curve(b, all.v, all.n, &c, err) != 0)
+		return -1;
+	for (size_t i = 0; i < c.n; i++) {
+		print_point(b, &c, i, info, false);
+		if (reached == SIZE_MAX &&
+		    bench_curve_recall(b, &c, i, &ties) >= o.bench.target_recall - 1e-12)
+			reached = i;
+	}
+	if (o.target >= 0)
+		print_point(b, &c, reached, info, true);
+	bench_curve_release(&c);
+	if (o.target >= 0 && reached == SIZE_MAX)
+		return err_set(err, ERR_NO, "no ef_search up to %u reaches recall %g",
+			       all.v[all.n - 1], o.target);
+	return 0;
+}
+
 /* Measure one index at every ef_search asked for. */
 static int bench_index(struct run *r, const char *operand, const struct build_record *rec,
 		       struct err *err)
@@ -151,10 +233,10 @@ static int bench_index(struct run *r, const char *operand, const struct build_re
 		    err_set(err, ERR_DATA, "the build record of '%s' is of another graph", operand);
 	else
 		ret = name ? bench_init(&b, h, &r->set, r->kernels, r->par, err) : err_nomem(err);
-	if (ret == 0 && o.ef.n == 0)
-		ret = measure(r, &b, &info, name, build_secs, info.params.ef_search, err);
-	for (size_t i = 0; ret == 0 && i < o.ef.n; i++)
-		ret = measure(r, &b, &info, name, build_secs, o.ef.v[i], err);
+	if (ret == 0 && o.curve.given)
+		ret = print_curve(&b, &info, err);
+	else if (ret == 0)
+		ret = measure_all(r, &b, &info, name, build_secs, err);
 	bench_release(&b);
 	hnsw_free(h);
 	free(owned);
@@ -203,10 +285,11 @@ static int bench_operand(struct run *r, const char *operand, struct err *err)
 			close(fd);
 		return ret;
 	}
-	cli_note(
-	    &cli,
-	    "build_time_secs is not known and recorded as 0: give the build record instead of '%s'",
-	    operand);
+	if (!o.curve.given)
+		cli_note(&cli,
+			 "build_time_secs is not known and recorded as 0: give the build record "
+			 "instead of '%s'",
+			 operand);
 	return bench_index(r, operand, NULL, err);
 }
 
@@ -216,6 +299,10 @@ int main(int argc, char **argv)
 	struct run r = {0};
 	cli_parse(&cli, argc, argv, 2, 2);
 	const char *index = cli.operand[0];
+	if (o.curve.given && o.ef.n)
+		cli_usage(&cli, "only one of --curve and --ef-search can be meant");
+	if (o.target >= 0)
+		o.bench.target_recall = o.target;
 	if (o.index && catalog_check_name("index", o.index, &err) != 0)
 		cli_usage(&cli, "%s", err.msg);
 	r.operands = (struct operands){.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
@@ -242,5 +329,6 @@ int main(int argc, char **argv)
 	par_free(r.par);
 	operands_release(&r.operands);
 	free(o.ef.v);
+	free(o.curve.v);
 	return cli_finish(&cli, status);
 }

@@ -90,4 +90,27 @@ status 3 "another index's build record" "jq -c '.graph_digest = \"0\"' i.json >o
 status 3 "no build record" "echo '{}' >e.json; hnsw-bench e.json l2.json"
 status 6 "a record of a file that is gone" "jq -c '.index = \"./gone.hnsw\"' i.json | hnsw-bench - l2.json"
 check "answers that the index has not count as missed" "jq -c '.queries[].ground_truth = [\"nobody\"] | .vectors_digest = null' l2.json >nobody.json; hnsw-bench -q --seconds 0 i.hnsw nobody.json | jq -e '.metrics.recall_at_k == 0'"
+
+# ---- the curve: one pass gives what a pass for each ef_search gives ----
+vectors 3000 24 7 >cb.jsonl
+vectors 60 24 8 q >cq.jsonl
+jq -c '.vector |= map(. * 40 | round)' cb.jsonl >cw.jsonl
+jq -c '.vector |= map(. * 40 | round)' cq.jsonl >cwq.jsonl
+for set in cb,cq,cosine,sq8 cb,cq,ip,sq8 cb,cq,l2,f32 cw,cwq,l2,u8; do
+	base=${set%%,*} rest=${set#*,}
+	queries=${rest%%,*} rest=${rest#*,}
+	metric=${rest%%,*} storage=${rest#*,}
+	hnsw-build -q --storage $storage --metric $metric -m 6 -c 20 $base.jsonl -o c.hnsw >c.rec
+	evalset -q --metric $metric --queries $queries.jsonl -o ce.json $base.jsonl
+	for ef in 10 11 12 17 30 55 80 111 150 199 200; do
+		hnsw-bench -q --seconds 0 -s $ef c.rec ce.json
+	done | jq -c '[.config.ef_search, .metrics.recall_at_k, .metrics.recall_at_k_ties, .metrics.distances_per_query]' >each
+	check "the curve of $storage, $metric" "hnsw-bench --curve c.rec ce.json >c.out && test \$(wc -l <c.out) -eq 191 &&
+		jq -c '[.ef_search, .recall_at_k, .recall_at_k_ties, .distances_per_query]' c.out | grep -Fxf each | cmp - each"
+done
+check "a part of it, and the smallest ef_search that reaches a target" "hnsw-bench --curve=20:60 --target-recall 0.5 c.rec ce.json >c.out &&
+	test \$(wc -l <c.out) -eq 42 && jq -es '(.[-1].ef_search as \$e | .[:-1] | map(select(.recall_at_k >= 0.5)) | .[0].ef_search == \$e) and .[-1].target_recall == 0.5' c.out"
+status 1 "a target that nothing reaches" "jq -c '.queries |= map(.ground_truth[0] = \"nobody\")' ce.json >never.json; hnsw-bench --curve --target-recall 1 c.rec never.json"
+check "tells so in its last line" "jq -es '.[-1] | .target_recall == 1 and .ef_search == null' out"
+status 2 "curve and timed widths" hnsw-bench --curve -s 10 c.rec ce.json
 finish

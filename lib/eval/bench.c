@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "eval/bench.h"
+#include "eval/bench_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -71,7 +71,7 @@ static struct span id_of(const void *ctx, uint64_t row, char *tmp)
 	return hnsw_id(ctx, (uint32_t)row, tmp);
 }
 
-static const float *query_at(const struct bench *b, uint64_t i)
+const float *bench_query(const struct bench *b, uint64_t i)
 {
 	return b->set->vectors + (size_t)b->query[i] * b->set->dim;
 }
@@ -84,8 +84,8 @@ static int time_brute_force(struct bench *b, struct err *err)
 	while (n < b->n && n < BRUTE_QUERIES &&
 	       (n < 3 || (double)(clock_mono_ns() - start) < BRUTE_SECONDS * NS)) {
 		uint64_t before = clock_mono_ns();
-		if (hnsw_search_exact(b->index, query_at(b, n), b->set->k, &b->scratch[0], b->hits,
-				      err) < 0)
+		if (hnsw_search_exact(b->index, bench_query(b, n), b->set->k, &b->scratch[0],
+				      b->hits, err) < 0)
 			return -1;
 		t[n++] = (double)(clock_mono_ns() - before) / 1000;
 	}
@@ -112,7 +112,8 @@ static int find_limits(struct bench *b, const struct hnsw_info *info, struct err
 		b->limit[i] = -INFINITY;
 		if (row == IDMAP_NONE)
 			continue;
-		double d = hnsw_node_distance(b->index, query_at(b, i), node[row], &b->scratch[0]);
+		double d =
+		    hnsw_node_distance(b->index, bench_query(b, i), node[row], &b->scratch[0]);
 		b->limit[i] = d + 1e-6 * (info->params.metric == VEC_L2 ? fabs(d) : fabs(d) + 1);
 	}
 	free(node);
@@ -185,28 +186,26 @@ struct round {
 	_Atomic int failed;    /* number of the thread, from 1 */
 };
 
-/* Hits of query ${i} without the one that is no answer; at most k are left. */
-static int find_hits(const struct bench *b, uint64_t i, uint32_t ef, struct hnsw_scratch *s,
-		     struct hnsw_hit *hits, struct err *err)
+size_t bench_wanted(const struct bench *b, uint64_t i)
 {
-	uint32_t exclude = b->rows.exclude[b->query[i]];
-	size_t k = b->set->k, want = k + (exclude != IDMAP_NONE);
-	int n = hnsw_search(b->index, query_at(b, i), want, ef > want ? ef : want, s, hits, err);
-	if (exclude == IDMAP_NONE)
-		return n;
-	int kept = 0;
-	for (int h = 0; h < n; h++)
-		if (hits[h].row != exclude && (size_t)kept < k)
-			hits[kept++] = hits[h];
-	return kept;
+	return b->set->k + (b->rows.exclude[b->query[i]] != IDMAP_NONE);
 }
 
-static void count_recall(const struct round *r, uint64_t i, const struct hnsw_hit *hits, int n)
+static int search(const struct bench *b, uint64_t i, uint32_t ef, struct hnsw_scratch *s,
+		  struct hnsw_hit *hits, struct err *err)
 {
-	const struct bench *b = r->b;
-	uint32_t q = b->query[i], n_true = n_answers(b, q), found = 0, near = 0;
+	return hnsw_search(b->index, bench_query(b, i), bench_wanted(b, i), ef, s, hits, err);
+}
+
+void bench_count(const struct bench *b, uint64_t i, const struct hnsw_hit *hits, int n,
+		 double *recall, double *ties)
+{
+	uint32_t q = b->query[i], n_true = n_answers(b, q), found = 0, near = 0, seen = 0;
 	const uint32_t *truth = b->rows.truth + (size_t)q * b->set->k;
-	for (int h = 0; h < n; h++) {
+	for (int h = 0; h < n && seen < b->set->k; h++) {
+		if (hits[h].row == b->rows.exclude[q])
+			continue;
+		seen++;
 		for (uint32_t t = 0; t < n_true; t++)
 			if (truth[t] == hits[h].row) {
 				found++;
@@ -215,8 +214,8 @@ static void count_recall(const struct round *r, uint64_t i, const struct hnsw_hi
 		near += hits[h].distance <= b->limit[i];
 	}
 	/* In k-ths of a query: whole numbers, unless there are fewer than k answers. */
-	r->recall[i] = found * ((double)b->set->k / n_true);
-	r->ties[i] = (near < n_true ? near : n_true) * ((double)b->set->k / n_true);
+	*recall = found * ((double)b->set->k / n_true);
+	*ties = (near < n_true ? near : n_true) * ((double)b->set->k / n_true);
 }
 
 static void search_queries(void *ctx, uint64_t begin, uint64_t end, int thread)
@@ -227,13 +226,13 @@ static void search_queries(void *ctx, uint64_t begin, uint64_t end, int thread)
 	struct hnsw_hit *hits = b->hits + (size_t)thread * (b->set->k + 1);
 	for (uint64_t at = begin; at < end && !r->failed; at++) {
 		uint64_t i = b->order[at], before = clock_mono_ns();
-		int n = find_hits(b, i, r->ef, s, hits, &b->err[thread]);
+		int n = search(b, i, r->ef, s, hits, &b->err[thread]);
 		if (n < 0)
 			r->failed = thread + 1;
 		else if (r->latency_us)
 			r->latency_us[i] = (double)(clock_mono_ns() - before) / 1000;
 		else
-			count_recall(r, i, hits, n);
+			bench_count(b, i, hits, n, &r->recall[i], &r->ties[i]);
 	}
 }
 
@@ -255,31 +254,12 @@ static double run_round(struct round *r)
 	return (double)(clock_mono_ns() - start) / NS;
 }
 
-static double sum(const double *v, uint64_t n)
-{
-	double s = 0;
-	for (uint64_t i = 0; i < n; i++)
-		s += v[i];
-	return s;
-}
-
 static uint64_t scratch_bytes(const struct bench *b)
 {
 	uint64_t bytes = 0;
 	for (int t = 0; t < par_threads(b->par); t++)
 		bytes += b->scratch[t].bytes;
 	return bytes;
-}
-
-static void count_work(struct bench *b, struct bench_result *out)
-{
-	uint64_t distances = 0, hops = 0;
-	for (int t = 0; t < par_threads(b->par); t++) {
-		distances += b->scratch[t].distances;
-		hops += b->scratch[t].hops;
-	}
-	out->distances_per_query = (double)distances / (double)b->n;
-	out->hops_per_query = (double)hops / (double)b->n;
 }
 
 int bench_recall(struct bench *b, uint32_t ef_search, double *recall, double *ties, struct err *err)
@@ -294,25 +274,22 @@ int bench_recall(struct bench *b, uint32_t ef_search, double *recall, double *ti
 int bench_time(struct bench *b, uint64_t i, uint32_t ef_search, double *us, struct err *err)
 {
 	uint64_t before = clock_mono_ns();
-	int n = find_hits(b, i, ef_search, &b->scratch[0], b->hits, err);
+	int n = search(b, i, ef_search, &b->scratch[0], b->hits, err);
 	*us = (double)(clock_mono_ns() - before) / 1000;
 	return n < 0 ? -1 : 0;
 }
 
-/* The first round: recall, and the work that it took. */
-static int count_round(struct bench *b, uint32_t ef, double target, struct bench_result *out,
-		       struct err *err)
+/* What the curve says at its width number ${at}. */
+static int read_curve(const struct bench *b, const struct bench_curve *c, size_t at, double target,
+		      struct bench_result *out, struct err *err)
 {
-	double *recall = mem_array(b->n, sizeof *recall, err),
-	       *ties = mem_array(b->n, sizeof *ties, err);
+	double *recall = mem_array(b->n, sizeof *recall, err);
 	int ret = -1;
-	for (int t = 0; t < par_threads(b->par); t++)
-		b->scratch[t].distances = b->scratch[t].hops = 0;
-	if (!recall || !ties || bench_recall(b, ef, recall, ties, err) != 0)
-		goto out;
-	count_work(b, out);
-	out->recall_at_k = sum(recall, b->n) / ((double)b->n * b->set->k);
-	out->recall_at_k_ties = sum(ties, b->n) / ((double)b->n * b->set->k);
+	if (!recall)
+		return -1;
+	memcpy(recall, c->recall + at * b->n, b->n * sizeof *recall);
+	out->distances_per_query = (double)c->distances[at] / (double)b->n;
+	out->recall_at_k = bench_curve_recall(b, c, at, &out->recall_at_k_ties);
 	out->at_target = 0;
 	for (uint64_t i = 0; i < b->n; i++) {
 		recall[i] = fmin(recall[i] / b->set->k, 1);
@@ -327,7 +304,6 @@ static int count_round(struct bench *b, uint32_t ef, double target, struct bench
 	ret = 0;
 out:
 	free(recall);
-	free(ties);
 	return ret;
 }
 
@@ -376,8 +352,8 @@ static int time_rounds(struct bench *b, uint32_t ef, double min_seconds, struct 
 	return r.failed ? -1 : 0;
 }
 
-int bench_run(struct bench *b, uint32_t ef_search, const struct bench_opts *opts,
-	      struct bench_result *out, struct err *err)
+int bench_run(struct bench *b, const struct bench_curve *curve, size_t at,
+	      const struct bench_opts *opts, struct bench_result *out, struct err *err)
 {
 	struct hnsw_info info;
 	double *all = mem_array(MAX_ROUNDS, 5 * sizeof *all, err);
@@ -387,8 +363,8 @@ int bench_run(struct bench *b, uint32_t ef_search, const struct bench_opts *opts
 	int ret = -1;
 	*out = (struct bench_result){.queries = b->n};
 	if (!all || (b->brute_force_us == 0 && time_brute_force(b, err) != 0) ||
-	    count_round(b, ef_search, opts->target_recall, out, err) != 0 ||
-	    time_rounds(b, ef_search, opts->min_seconds, &p, out, err) != 0)
+	    read_curve(b, curve, at, opts->target_recall, out, err) != 0 ||
+	    time_rounds(b, curve->ef[at], opts->min_seconds, &p, out, err) != 0)
 		goto out;
 	(void)is_stable(&p, out);
 	out->rounds = p.n;

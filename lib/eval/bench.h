@@ -36,7 +36,7 @@ struct bench_result {
 	double recall_lcb;	 /* what recall is at least, with an error of STAT_RECALL_ALPHA */
 	double recall_p5;	 /* 5th percentile over the queries */
 	double at_target;	 /* share of the queries whose recall is the target at least */
-	double distances_per_query, hops_per_query;
+	double distances_per_query;
 	uint64_t queries, rounds;
 	uint64_t memory_bytes; /* of the index with everything that a searching thread needs */
 };
@@ -56,14 +56,37 @@ struct bench_opts {
 };
 
 /*
- * Measure at one ef_search: a round to warm up and to count recall, then rounds over all
+ * Recall of every query at several ef_search, and how many distances a search computes, all from
+ * one search a query (hnsw_search_curve).
+ */
+struct bench_curve {
+	uint32_t *ef; /* increasing, each once */
+	size_t n;
+	double *recall, *ties; /* n x queries, as of bench_recall() */
+	uint64_t *distances;   /* n: over all queries */
+};
+
+/* ${ef}: ${n} >= 1 numbers in any order.  ERR_ENV: memory, for n x queries numbers. */
+int bench_curve(struct bench *b, const uint32_t *ef, size_t n, struct bench_curve *out,
+		struct err *err) MUST_CHECK;
+void bench_curve_release(struct bench_curve *c);
+
+/* Where ${ef} stands in it; it is there. */
+size_t bench_curve_find(const struct bench_curve *c, uint32_t ef);
+
+/* Mean recall at width number ${at}, and the same with ties: 0..1. */
+double bench_curve_recall(const struct bench *b, const struct bench_curve *c, size_t at,
+			  double *ties);
+
+/*
+ * Measure at width number ${at} of a curve, which has the recall: rounds over all
  * queries, each in another random order, until at least BENCH_MIN_ROUNDS are done,
  * ${min_seconds} have passed and the median over the rounds is known within 1 %; but no
  * longer than three times ${min_seconds}.
  */
 #define BENCH_MIN_ROUNDS 6 /* the least that have an interval for their median */
-int bench_run(struct bench *b, uint32_t ef_search, const struct bench_opts *opts,
-	      struct bench_result *out, struct err *err) MUST_CHECK;
+int bench_run(struct bench *b, const struct bench_curve *curve, size_t at,
+	      const struct bench_opts *opts, struct bench_result *out, struct err *err) MUST_CHECK;
 
 /*
  * Recall of each of the n queries at one ef_search into ${recall}, counting ties as hits too

@@ -274,8 +274,8 @@ static void scan_digest(struct scan *s, char out[static DIGEST_TEXT_MAX])
 	struct span v;
 	if (scan_null(s) || !scan_string(s, &v))
 		return;
-	if (v.n >= DIGEST_TEXT_MAX)
-		scan_fail(s, "the digest is too long");
+	if (v.n >= DIGEST_TEXT_MAX || memchr(v.p, '\\', v.n))
+		scan_fail(s, "expected a digest of 32 digits");
 	else
 		memcpy(out, v.p, v.n);
 }
