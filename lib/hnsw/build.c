@@ -157,20 +157,6 @@ static int keep_duplicates(struct hnsw *h, const uint32_t *dup_node, const uint3
 	return 0;
 }
 
-static void *new_block(struct hnsw *h, size_t count, size_t size, struct err *err)
-{
-	size_t bytes;
-	struct mem_block *block = &h->block[h->blocks];
-	if (!num_mul(count, size, &bytes)) {
-		err_nomem(err);
-		return NULL;
-	}
-	if (mem_block_alloc(block, bytes ? bytes : 64, err) != 0)
-		return NULL;
-	h->blocks++;
-	return block->p;
-}
-
 static int load_vectors(struct hnsw *h, const struct vec_set *set, struct par *par, struct err *err)
 {
 	uint32_t rows = (uint32_t)set->rows;
@@ -179,8 +165,8 @@ static int load_vectors(struct hnsw *h, const struct vec_set *set, struct par *p
 	uint32_t *order = mem_array(rows, sizeof *order, err);
 	uint32_t *dup_node = mem_array(rows, sizeof *dup_node, err);
 	uint32_t *dup_row = mem_array(rows, sizeof *dup_row, err);
-	float *vectors = new_block(h, rows, stride * sizeof *vectors, err);
-	uint32_t *node_row = new_block(h, rows, sizeof *node_row, err);
+	float *vectors = hnsw_block(h, rows, stride * sizeof *vectors, err);
+	uint32_t *node_row = hnsw_block(h, rows, sizeof *node_row, err);
 	struct load_job j = {.set = set,
 			     .order = order,
 			     .vectors = vectors,
@@ -215,26 +201,19 @@ out:
 	return ret;
 }
 
-static void drop_block(struct hnsw *h, const void *p)
-{
-	for (size_t i = 0; i < h->blocks; i++)
-		if (h->block[i].p == p)
-			mem_block_release(&h->block[i]);
-}
-
 /* Make codes of the vectors, if there are to be any; exact ones take the place of the floats. */
 static int make_codes(struct hnsw *h, enum hnsw_storage want, const struct hnsw_build_opts *opts,
 		      struct err *err)
 {
 	struct hnsw_head *d = &h->head;
 	struct hnsw_scratch s;
-	float *centre = new_block(h, d->stride, sizeof *centre, err);
+	float *centre = hnsw_block(h, d->stride, sizeof *centre, err);
 	if (!centre || hnsw_choose_storage(h, want, centre, opts->par, err) != 0)
 		return -1;
 	if (d->storage == HNSW_F32)
 		return 0;
-	uint8_t *codes = new_block(h, d->nodes, d->code_stride, err);
-	uint32_t *norms = new_block(h, d->nodes, sizeof *norms, err);
+	uint8_t *codes = hnsw_block(h, d->nodes, d->code_stride, err);
+	uint32_t *norms = hnsw_block(h, d->nodes, sizeof *norms, err);
 	if (!codes || !norms)
 		return -1;
 	h->codes = codes;
@@ -242,14 +221,14 @@ static int make_codes(struct hnsw *h, enum hnsw_storage want, const struct hnsw_
 	h->centre = centre;
 	hnsw_quantise(h, codes, norms, opts->par);
 	if (d->storage == HNSW_U8) {
-		drop_block(h, h->vectors);
+		hnsw_drop_block(h, h->vectors);
 		h->vectors = NULL;
 	} else if (want == HNSW_AUTO) {
 		if (hnsw_scratch_init(&s, h, opts->kernels, err) != 0)
 			return -1;
 		if (!hnsw_codes_tell(h, &s)) {
-			drop_block(h, codes);
-			drop_block(h, norms);
+			hnsw_drop_block(h, codes);
+			hnsw_drop_block(h, norms);
 			h->codes = NULL;
 			h->norms = NULL;
 			d->storage = HNSW_F32;
@@ -258,23 +237,6 @@ static int make_codes(struct hnsw *h, enum hnsw_storage want, const struct hnsw_
 		}
 		hnsw_scratch_release(&s);
 	}
-	return 0;
-}
-
-static int keep_ids(struct hnsw *h, const struct vec_set *set, struct err *err)
-{
-	if (!set->id_end)
-		return 0;
-	uint64_t bytes = set->id_end[set->rows - 1];
-	uint64_t *end = new_block(h, set->rows, sizeof *end, err);
-	char *text = new_block(h, bytes, 1, err);
-	if (!end || !text)
-		return -1;
-	memcpy(end, set->id_end, set->rows * sizeof *end);
-	memcpy(text, set->id_text, bytes);
-	h->id_end = end;
-	h->id_text = text;
-	h->id_text_bytes = bytes;
 	return 0;
 }
 
@@ -313,8 +275,8 @@ static int assign_levels(struct build *b, struct err *err)
 	if (rows > UINT32_MAX)
 		return err_set(err, ERR_USAGE, "m=%u gives too many rows on upper layers",
 			       h->head.m);
-	uint32_t *upper_node = new_block(h, upper, sizeof *upper_node, err);
-	uint32_t *first = new_block(h, (size_t)upper + 1, sizeof *first, err);
+	uint32_t *upper_node = hnsw_block(h, upper, sizeof *upper_node, err);
+	uint32_t *first = hnsw_block(h, (size_t)upper + 1, sizeof *first, err);
 	if (!upper_node || !first)
 		return -1;
 	uint32_t u = 0, row = 0;
@@ -632,7 +594,7 @@ static int alloc_layer(struct hnsw *h, struct layer *l, struct mem_block *dist, 
 {
 	l->stride = stride;
 	l->room = room;
-	l->links = new_block(h, rows, stride * sizeof *l->links, err);
+	l->links = hnsw_block(h, rows, stride * sizeof *l->links, err);
 	if (!l->links || mem_block_alloc(dist, rows * stride * sizeof *l->dist + 64, err) != 0)
 		return -1;
 	l->dist = dist->p;
@@ -690,7 +652,8 @@ struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *par
 		    hnsw_scratch_reserve(&b.scratch[t], keys, err) != 0)
 			goto out;
 	if (insert_all(&b, opts, err) != 0 ||
-	    hnsw_repair(h, b.base.links, &b.scratch[0], err) != 0 || keep_ids(h, set, err) != 0)
+	    hnsw_repair(h, b.base.links, &b.scratch[0], err) != 0 ||
+	    hnsw_keep_ids(h, set, err) != 0)
 		goto out;
 	head->graph_digest = hnsw_graph_digest(h);
 	ret = 0;

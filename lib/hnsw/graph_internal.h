@@ -61,6 +61,15 @@ struct hnsw {
 	char *name;
 };
 
+/* A zeroed block of ${count} x ${size} bytes that lives as long as the index, or NULL. */
+void *hnsw_block(struct hnsw *h, size_t count, size_t size, struct err *err) MUST_CHECK;
+
+/* Give the block that begins at ${p} back. */
+void hnsw_drop_block(struct hnsw *h, const void *p);
+
+/* Copy the ids of a set, if it has any. */
+int hnsw_keep_ids(struct hnsw *h, const struct vec_set *set, struct err *err) MUST_CHECK;
+
 /* A node's row of links on layer 0. */
 static inline const uint32_t *hnsw_row0(const struct hnsw *h, uint32_t node)
 {

@@ -173,20 +173,6 @@ static int make_rows(struct import *im, uint32_t *element, struct err *err)
 
 /* ---- what an index is made of ---- */
 
-static void *new_block(struct hnsw *h, size_t count, size_t size, struct err *err)
-{
-	size_t bytes;
-	struct mem_block *block = &h->block[h->blocks];
-	if (!num_mul(count, size, &bytes)) {
-		err_nomem(err);
-		return NULL;
-	}
-	if (mem_block_alloc(block, bytes ? bytes : 64, err) != 0)
-		return NULL;
-	h->blocks++;
-	return block->p;
-}
-
 /* Cosine needs unit vectors, which the others' indexes of inner products have if they were
  * meant so. */
 static int unit_vector(const struct import *im, uint32_t row, float *v, struct err *err)
@@ -207,8 +193,8 @@ static int unit_vector(const struct import *im, uint32_t row, float *v, struct e
 static int load_vectors(struct import *im, const uint32_t *element, struct err *err)
 {
 	struct hnsw *h = im->h;
-	float *vectors = new_block(h, im->nodes, h->head.stride * sizeof *vectors, err);
-	uint32_t *node_row = new_block(h, im->nodes, sizeof *node_row, err);
+	float *vectors = hnsw_block(h, im->nodes, h->head.stride * sizeof *vectors, err);
+	uint32_t *node_row = hnsw_block(h, im->nodes, sizeof *node_row, err);
 	if (!vectors || !node_row)
 		return -1;
 	for (uint32_t row = 0; row < im->nodes; row++) {
@@ -226,25 +212,6 @@ static int load_vectors(struct import *im, const uint32_t *element, struct err *
 	return 0;
 }
 
-static int load_ids(struct import *im, struct err *err)
-{
-	const struct vec_set *s = &im->rows;
-	struct hnsw *h = im->h;
-	if (!s->id_end)
-		return 0;
-	uint64_t bytes = s->id_end[s->rows - 1];
-	uint64_t *end = new_block(h, s->rows, sizeof *end, err);
-	char *text = new_block(h, bytes, 1, err);
-	if (!end || !text)
-		return -1;
-	memcpy(end, s->id_end, s->rows * sizeof *end);
-	memcpy(text, s->id_text, bytes);
-	h->id_end = end;
-	h->id_text = text;
-	h->id_text_bytes = bytes;
-	return 0;
-}
-
 static int number_uppers(struct import *im, uint32_t entry, struct err *err)
 {
 	struct hnsw *h = im->h;
@@ -258,8 +225,8 @@ static int number_uppers(struct import *im, uint32_t entry, struct err *err)
 	if (rows > UINT32_MAX)
 		return err_set(err, ERR_DATA, "'%s' has too many links on upper layers",
 			       im->f->name);
-	uint32_t *node = new_block(h, upper, sizeof *node, err);
-	uint32_t *first = new_block(h, (size_t)upper + 1, sizeof *first, err);
+	uint32_t *node = hnsw_block(h, upper, sizeof *node, err);
+	uint32_t *first = hnsw_block(h, (size_t)upper + 1, sizeof *first, err);
 	im->upper_of = mem_array(im->nodes, sizeof *im->upper_of, err);
 	if (!node || !first || !im->upper_of)
 		return -1;
@@ -347,8 +314,8 @@ static int load_links(struct import *im, struct err *err)
 	struct hnsw_head *d = &h->head;
 	size_t base_bytes = d->stride0 * sizeof(uint32_t),
 	       upper_bytes = d->stride_upper * sizeof(uint32_t);
-	uint32_t *base = new_block(h, d->nodes, base_bytes, err);
-	uint32_t *upper = new_block(h, d->upper_rows, upper_bytes, err);
+	uint32_t *base = hnsw_block(h, d->nodes, base_bytes, err);
+	uint32_t *upper = hnsw_block(h, d->upper_rows, upper_bytes, err);
 	struct hnsw_scratch scratch = {0};
 	int ret = -1;
 	if (!base || !upper)
@@ -428,7 +395,7 @@ struct hnsw *foreign_assemble(const struct foreign *f, const struct hnsw_import 
 		goto out;
 	fill_head(&im);
 	if (load_vectors(&im, element, err) != 0 || digest_rows(&im, err) != 0 ||
-	    load_ids(&im, err) != 0 || number_uppers(&im, entry, err) != 0 ||
+	    hnsw_keep_ids(im.h, &im.rows, err) != 0 || number_uppers(&im, entry, err) != 0 ||
 	    load_links(&im, err) != 0)
 		goto out;
 	im.h->head.graph_digest = hnsw_graph_digest(im.h);

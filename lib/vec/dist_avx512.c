@@ -113,5 +113,5 @@ code_group(const int8_t *q, const uint8_t *const *row, int count, size_t dim, in
 }
 
 #define VARIANT avx512
-#include "vec/dist_variant_internal.h"
+#include "vec/dist_variant.inc"
 #endif

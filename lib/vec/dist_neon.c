@@ -3,7 +3,6 @@
 
 #if defined(__aarch64__)
 #include <arm_neon.h>
-#include <string.h>
 
 /* Sixteen lanes: four registers. */
 struct half {
@@ -37,56 +36,7 @@ static inline float sum_lanes(struct half even, struct half odd)
 	return vget_lane_f32(s2, 0) + vget_lane_f32(s2, 1);
 }
 
-static inline struct half tail(const float *q, const float *x, size_t left, struct half acc,
-			       int is_l2)
-{
-	float qt[16] = {0}, xt[16] = {0};
-	memcpy(qt, q, left * sizeof *q);
-	memcpy(xt, x, left * sizeof *x);
-	return step(qt, xt, acc, is_l2);
-}
-
-/* Two rows at a time keep all sums in the registers. */
-static inline __attribute__((always_inline)) void pair(const float *q, const float *const *row,
-						       int count, size_t dim, float *out, int is_l2)
-{
-	struct half even[2], odd[2];
-	size_t i = 0;
-	UNROLL
-	for (int j = 0; j < count; j++)
-		even[j] = odd[j] = half_zero();
-	for (; i + 32 <= dim; i += 32) {
-		UNROLL
-		for (int j = 0; j < count; j++) {
-			even[j] = step(q + i, row[j] + i, even[j], is_l2);
-			odd[j] = step(q + i + 16, row[j] + i + 16, odd[j], is_l2);
-		}
-	}
-	UNROLL
-	for (int j = 0; j < count; j++) {
-		size_t at = i;
-		if (at + 16 <= dim) {
-			even[j] = step(q + at, row[j] + at, even[j], is_l2);
-			at += 16;
-			if (at < dim)
-				odd[j] = tail(q + at, row[j] + at, dim - at, odd[j], is_l2);
-		} else if (at < dim) {
-			even[j] = tail(q + at, row[j] + at, dim - at, even[j], is_l2);
-		}
-		out[j] = sum_lanes(even[j], odd[j]);
-	}
-}
-
-static inline __attribute__((always_inline)) void
-group(const float *q, const float *const *row, int count, size_t dim, float *out, int is_l2)
-{
-	if (count >= 2)
-		pair(q, row, 2, dim, out, is_l2);
-	if (count == 4)
-		pair(q, row + 2, 2, dim, out + 2, is_l2);
-	if (count % 2)
-		pair(q, row + count - 1, 1, dim, out + count - 1, is_l2);
-}
+#include "vec/dist_pairs.inc"
 
 static inline __attribute__((always_inline)) void
 code_group(const int8_t *q, const uint8_t *const *row, int count, size_t dim, int32_t *out)
@@ -107,5 +57,5 @@ code_group(const int8_t *q, const uint8_t *const *row, int count, size_t dim, in
 }
 
 #define VARIANT neon
-#include "vec/dist_variant_internal.h"
+#include "vec/dist_variant.inc"
 #endif

@@ -35,4 +35,4 @@ static inline void code_group(const int8_t *q, const uint8_t *const *row, int co
 }
 
 #define VARIANT portable
-#include "vec/dist_variant_internal.h"
+#include "vec/dist_variant.inc"

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* What an index in memory lies in. */
+#include <string.h>
+
+#include "hnsw/graph_internal.h"
+
+void *hnsw_block(struct hnsw *h, size_t count, size_t size, struct err *err)
+{
+	size_t bytes;
+	struct mem_block *block = &h->block[h->blocks];
+	if (!num_mul(count, size, &bytes)) {
+		err_nomem(err);
+		return NULL;
+	}
+	if (mem_block_alloc(block, bytes ? bytes : 64, err) != 0)
+		return NULL;
+	h->blocks++;
+	return block->p;
+}
+
+void hnsw_drop_block(struct hnsw *h, const void *p)
+{
+	for (size_t i = 0; i < h->blocks; i++)
+		if (h->block[i].p == p)
+			mem_block_release(&h->block[i]);
+}
+
+int hnsw_keep_ids(struct hnsw *h, const struct vec_set *set, struct err *err)
+{
+	if (!set->id_end)
+		return 0;
+	uint64_t bytes = set->id_end[set->rows - 1];
+	uint64_t *end = hnsw_block(h, set->rows, sizeof *end, err);
+	char *text = hnsw_block(h, bytes, 1, err);
+	if (!end || !text)
+		return -1;
+	memcpy(end, set->id_end, set->rows * sizeof *end);
+	memcpy(text, set->id_text, bytes);
+	h->id_end = end;
+	h->id_text = text;
+	h->id_text_bytes = bytes;
+	return 0;
+}
