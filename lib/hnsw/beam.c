@@ -169,9 +169,9 @@ static inline size_t pool_insert(uint64_t *pool, size_t *count, size_t ef, uint6
 		lo += pool[lo + half - 1] < key ? half : 0;
 		n -= half;
 	}
-	if (*count < ef)
-		(*count)++;
-	memmove(pool + lo + 1, pool + lo, (*count - 1 - lo) * sizeof *pool);
+	/* The last place is free, or what stands there has to go. */
+	size_t last = *count < ef ? (*count)++ : ef - 1;
+	memmove(pool + lo + 1, pool + lo, (last - lo) * sizeof *pool);
 	pool[lo] = key;
 	return lo;
 }
@@ -268,11 +268,11 @@ beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p, u
 			size_t where = pool_insert(pool, &count, ef, key[j]);
 			if (stops && where < stops->lowest)
 				stops->lowest = where;
-			if (where < next) {
+			/* It is expanded next, or looked at ahead of that. */
+			if (!level && where <= next + 1)
+				prefetch_links(h, pool_node(key[j]));
+			if (where < next)
 				next = where;
-				if (!level)
-					prefetch_links(h, pool_node(key[j]));
-			}
 		}
 		at = next;
 	}
