@@ -19,8 +19,11 @@ struct exact {
 
 struct scan_thread {
 	float *block;	/* rows in hand, normalised for cosine */
+	float *half;	/* l2: half their squared lengths; else 0 */
+	double longest; /* length of a row so far */
 	float *raw;	/* one row, for the second look */
 	uint64_t *keys; /* n x keep */
+	float *bound;	/* n: scores above it are of no use */
 	uint32_t *count;
 	struct err err;
 	bool failed;
@@ -31,6 +34,8 @@ struct scan_job {
 	uint32_t keep, block_rows;
 	size_t stride;
 	float *queries; /* n x stride, padded and normalised for cosine */
+	double *length; /* of each */
+	float *origin;	/* l2: row 0 */
 	struct scan_thread *thread;
 	uint32_t *rows;
 	uint64_t done;
@@ -56,6 +61,17 @@ double truth_distance(enum vec_metric metric, const float *a, const float *b, si
 	return aa > 0 && bb > 0 ? 1 - s / (sqrt(aa) * sqrt(bb)) : 1;
 }
 
+/* Unit length for cosine.  For l2 take an origin among the rows: distances are the same, and
+ * sums of squares lose nothing where all rows lie together, far from zero. */
+static void prepare(const struct scan_job *s, float *v)
+{
+	size_t dim = s->job->base->dim;
+	if (s->job->metric == VEC_COSINE)
+		vec_normalise(v, dim);
+	for (size_t i = 0; s->origin && i < dim; i++)
+		v[i] -= s->origin[i];
+}
+
 /* Load row ${i} as the float pass wants it. */
 static int load_row(const struct scan_job *s, uint64_t i, float *out, struct err *err)
 {
@@ -64,17 +80,74 @@ static int load_row(const struct scan_job *s, uint64_t i, float *out, struct err
 	if (vec_set_row(j->base, i, out, err) != 0)
 		return -1;
 	memset(out + dim, 0, (s->stride - dim) * sizeof *out);
-	if (j->metric == VEC_COSINE)
-		vec_normalise(out, dim);
+	prepare(s, out);
 	return 0;
 }
 
-/* Distances of query ${q} to ${n} consecutive rows of a block. */
-static void distances(const struct scan_job *s, const float *q, const float *block, uint32_t n,
-		      float *out)
+/*
+ * The float pass orders rows by a score that grows with the distance and is little more than a
+ * dot product: half the squared length less the product for l2, the product negated for others.
+ */
+static double score_of(const struct scan_job *s, uint64_t q, double distance)
 {
-	struct dist_rows rows = {block, s->stride * sizeof *block, s->job->base->dim};
-	dist_to_rows(s->job->kernels, s->job->metric, q, &rows, NULL, n, out);
+	if (s->job->metric == VEC_L2)
+		return (distance - s->length[q] * s->length[q]) / 2;
+	return distance - 1;
+}
+
+/* How far a score may be off. */
+static double score_error(const struct scan_job *s, uint64_t q, double longest)
+{
+	double share = ((double)s->job->base->dim / 16 + 16) * 0x1p-24;
+	return share *
+	       (s->length[q] * longest + (s->job->metric == VEC_L2 ? longest * longest : 1));
+}
+
+static int load_block(const struct scan_job *s, struct scan_thread *t, uint64_t first, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		float *row = t->block + i * s->stride;
+		if (load_row(s, first + i, row, &t->err) != 0)
+			return -1;
+		double square = 0;
+		for (uint32_t k = 0; k < s->job->base->dim; k++)
+			square += (double)row[k] * row[k];
+		t->longest = fmax(t->longest, sqrt(square));
+		t->half[i] = s->job->metric == VEC_L2 ? (float)(square / 2) : 0;
+	}
+	return 0;
+}
+
+/* Scores of queries q..q+3 (those that there are) with the rows of a block. */
+static void score_block(const struct scan_job *s, struct scan_thread *t, uint64_t q, uint64_t first,
+			uint32_t n)
+{
+	const struct truth_job *j = s->job;
+	const float *query[4], *row[4];
+	uint32_t queries = j->n - q < 4 ? (uint32_t)(j->n - q) : 4;
+	for (uint32_t a = 0; a < 4; a++)
+		query[a] = s->queries + (q + (a < queries ? a : 0)) * s->stride;
+	for (uint32_t i = 0; i < n; i += 4) {
+		float dot[16];
+		uint32_t rows = n - i < 4 ? n - i : 4;
+		for (uint32_t b = 0; b < 4; b++)
+			row[b] = t->block + (i + (b < rows ? b : 0)) * s->stride;
+		j->kernels->dot_tile(query, row, j->base->dim, dot);
+		for (uint32_t a = 0; a < queries; a++) {
+			struct topk top = {t->keys + (q + a) * s->keep, t->count[q + a], s->keep};
+			uint32_t skip = j->exclude ? j->exclude[q + a] : UINT32_MAX;
+			for (uint32_t b = 0; b < rows; b++) {
+				float score = t->half[i + b] - dot[4 * a + b];
+				/* Most are turned away here. */
+				if (score > t->bound[q + a] || first + i + b == skip)
+					continue;
+				topk_add(&top, topk_key(score, (uint32_t)(first + i + b)));
+				if (top.count == s->keep)
+					t->bound[q + a] = topk_distance(top.key[s->keep - 1]);
+			}
+			t->count[q + a] = (uint32_t)top.count;
+		}
+	}
 }
 
 /* Blocks begin..end-1 of the base against every query. */
@@ -83,26 +156,15 @@ static void scan_blocks(void *ctx, uint64_t begin, uint64_t end, int thread)
 	struct scan_job *s = ctx;
 	const struct truth_job *j = s->job;
 	struct scan_thread *t = &s->thread[thread];
-	float d[1024];
 	for (uint64_t b = begin; b < end && !t->failed; b++) {
 		uint64_t first = b * s->block_rows, left = j->base->rows - first;
 		uint32_t n = left < s->block_rows ? (uint32_t)left : s->block_rows;
-		for (uint32_t i = 0; i < n; i++)
-			if (load_row(s, first + i, t->block + i * s->stride, &t->err) != 0) {
-				t->failed = true;
-				return;
-			}
-		for (uint64_t q = 0; q < j->n; q++) {
-			struct topk top = {t->keys + q * s->keep, t->count[q], s->keep};
-			uint32_t skip = j->exclude ? j->exclude[q] : UINT32_MAX;
-			distances(s, s->queries + q * s->stride, t->block, n, d);
-			for (uint32_t i = 0; i < n; i++) {
-				uint64_t key = topk_key(d[i], (uint32_t)first + i);
-				if (key < topk_bound(&top) && first + i != skip)
-					topk_add(&top, key);
-			}
-			t->count[q] = (uint32_t)top.count;
+		if (load_block(s, t, first, n) != 0) {
+			t->failed = true;
+			return;
 		}
+		for (uint64_t q = 0; q < j->n; q += 4)
+			score_block(s, t, q, first, n);
 		if (thread == 0 && j->progress)
 			j->progress(j->ctx,
 				    (b + 1) * s->block_rows < j->base->rows ? first + n
@@ -136,14 +198,7 @@ static int look_again(const struct scan_job *s, struct scan_thread *t, uint64_t 
 	return 0;
 }
 
-/* How far a float distance near ${d} may be off. */
-static double float_error(const struct scan_job *s, double d)
-{
-	double scale = s->job->metric == VEC_L2 ? fabs(d) : fabs(d) + 1;
-	return scale * ((double)s->job->base->dim / 32 + 16) * 0x1p-23;
-}
-
-/* Every row whose float distance is at most ${limit}, in double.  For queries with more near
+/* Every row whose score is at most ${limit}, in double.  For queries with more near
  * ties than there was room for. */
 static int scan_all(const struct scan_job *s, struct scan_thread *t, uint64_t q, double limit,
 		    struct exact *list, uint32_t *count)
@@ -151,13 +206,13 @@ static int scan_all(const struct scan_job *s, struct scan_thread *t, uint64_t q,
 	const struct truth_job *j = s->job;
 	*count = 0;
 	for (uint64_t i = 0; i < j->base->rows; i++) {
-		float d;
 		if (j->exclude && j->exclude[q] == i)
 			continue;
-		if (load_row(s, i, t->block, &t->err) != 0)
+		if (load_block(s, t, i, 1) != 0)
 			return -1;
-		distances(s, s->queries + q * s->stride, t->block, 1, &d);
-		if (d <= limit && look_again(s, t, q, (uint32_t)i, list, count) != 0)
+		const float *query = s->queries + q * s->stride;
+		float score = t->half[0] - j->kernels->dot(query, t->block, j->base->dim);
+		if (score <= limit && look_again(s, t, q, (uint32_t)i, list, count) != 0)
 			return -1;
 	}
 	return 0;
@@ -170,6 +225,9 @@ static void refine(void *ctx, uint64_t begin, uint64_t end, int thread)
 	const struct truth_job *j = s->job;
 	struct scan_thread *t = &s->thread[thread];
 	int threads = par_threads(j->par);
+	double longest = 0;
+	for (int i = 0; i < threads; i++)
+		longest = fmax(longest, s->thread[i].longest);
 	struct exact *list = mem_array((size_t)j->k + 1, sizeof *list, &t->err);
 	uint64_t *keys = mem_array(s->keep, sizeof *keys, &t->err);
 	if (!list || !keys)
@@ -183,9 +241,11 @@ static void refine(void *ctx, uint64_t begin, uint64_t end, int thread)
 		for (size_t c = 0; c < top.count && !t->failed; c++)
 			t->failed = look_again(s, t, q, topk_number(keys[c]), list, &count) != 0;
 		if (!t->failed && top.count == s->keep && count == j->k) {
-			double worst = list[j->k - 1].distance, margin = float_error(s, worst);
-			if (topk_distance(keys[s->keep - 1]) <= worst + margin)
-				t->failed = scan_all(s, t, q, worst + margin, list, &count) != 0;
+			/* Whoever is not among the candidates, could he belong to the answers? */
+			double limit =
+			    score_of(s, q, list[j->k - 1].distance) + score_error(s, q, longest);
+			if (topk_distance(keys[s->keep - 1]) <= limit)
+				t->failed = scan_all(s, t, q, limit, list, &count) != 0;
 		}
 		for (uint32_t i = 0; i < j->k; i++)
 			s->rows[q * j->k + i] = i < count ? list[i].row : UINT32_MAX;
@@ -221,31 +281,52 @@ int truth_compute(const struct truth_job *job, uint32_t *rows, struct err *err)
 	s.block_rows = s.block_rows < 8 ? 8 : s.block_rows > 1024 ? 1024 : s.block_rows;
 	s.queries = mem_zeroed(job->n, s.stride * sizeof *s.queries, err);
 	s.thread = mem_zeroed((size_t)threads, sizeof *s.thread, err);
-	if (!s.queries || !s.thread)
+	s.length = mem_array(job->n, sizeof *s.length, err);
+	if (!s.queries || !s.thread || !s.length)
 		goto out;
+	if (job->metric == VEC_L2 && job->base->rows) {
+		float *origin = mem_array(s.stride, sizeof *origin, err);
+		if (!origin || vec_set_row(job->base, 0, origin, err) != 0) {
+			free(origin);
+			goto out;
+		}
+		s.origin = origin;
+	}
 	for (uint64_t q = 0; q < job->n; q++) {
-		memcpy(s.queries + q * s.stride, job->queries + q * dim, dim * sizeof *s.queries);
-		if (job->metric == VEC_COSINE)
-			vec_normalise(s.queries + q * s.stride, dim);
+		float *query = s.queries + q * s.stride;
+		double square = 0;
+		memcpy(query, job->queries + q * dim, dim * sizeof *query);
+		prepare(&s, query);
+		for (size_t i = 0; i < dim; i++)
+			square += (double)query[i] * query[i];
+		s.length[q] = sqrt(square);
 	}
 	for (int i = 0; i < threads; i++) {
 		struct scan_thread *t = &s.thread[i];
 		t->block = mem_array(s.block_rows, s.stride * sizeof *t->block, err);
+		t->half = mem_array(s.block_rows, sizeof *t->half, err);
 		t->raw = mem_array(s.stride, sizeof *t->raw, err);
+		t->bound = mem_array(job->n, sizeof *t->bound, err);
 		t->keys = mem_array(job->n, s.keep * sizeof *t->keys, err);
 		t->count = mem_zeroed(job->n, sizeof *t->count, err);
-		if (!t->block || !t->raw || !t->keys || !t->count)
+		if (!t->bound || !t->half || !t->block || !t->raw || !t->keys || !t->count)
 			goto out;
+		for (uint64_t q = 0; q < job->n; q++)
+			t->bound[q] = INFINITY;
 	}
 	ret = run(&s, err);
 out:
 	for (int i = 0; s.thread && i < threads; i++) {
 		free(s.thread[i].block);
+		free(s.thread[i].half);
+		free(s.thread[i].bound);
 		free(s.thread[i].raw);
 		free(s.thread[i].keys);
 		free(s.thread[i].count);
 	}
 	free(s.thread);
 	free(s.queries);
+	free(s.length);
+	free(s.origin);
 	return ret;
 }

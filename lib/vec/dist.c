@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "vec/dist_internal.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
@@ -42,6 +43,13 @@ static bool self_test(const struct dist_kernels *k)
 			    out[j] != k->dot(a, b[j], dim))
 				return false;
 	}
+	const float *four[4] = {b[0], b[1], b[2], b[3]};
+	float tile[16];
+	k->dot_tile(four, four, TEST_DIM, tile);
+	for (int i = 0; i < 16; i++)
+		if (!(fabsf(tile[i] - dist_portable.dot(four[i / 4], four[i % 4], TEST_DIM)) <=
+		      1e-5f * sqrtf(tile[i / 4 * 5] * tile[i % 4 * 5])))
+			return false;
 	for (int i = 0; i < TEST_CODES; i++) {
 		q[i] = (int8_t)rng_below(&r, 256);
 		for (int j = 0; j < TEST_ROWS; j++)

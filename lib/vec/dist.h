@@ -41,6 +41,13 @@ struct dist_kernels {
 	void (*dot_rows)(const float *q, const struct dist_rows *rows, const uint32_t *number,
 			 size_t count, float *out);
 	/*
+	 * out[4 * i + j] = sum(q[i][.] * row[j][.]), for comparing many with many: as fast as the
+	 * processor multiplies, but the order of the additions, and so the last bits, depend on
+	 * the variant.  The error is at most (dim / 16 + 8) 2^-24 |q[i]| |row[j]|.
+	 */
+	void (*dot_tile)(const float *const q[4], const float *const row[4], size_t dim,
+			 float out[16]);
+	/*
 	 * sum(q[i]*x[i]) of whole numbers, exact, ${dim} a multiple of DIST_CODE_PAD up to
 	 * VEC_MAX_DIM: so it fits.
 	 */

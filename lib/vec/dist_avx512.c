@@ -112,6 +112,40 @@ code_group(const int8_t *q, const uint8_t *const *row, int count, size_t dim, in
 		_mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 8, 4, 0), c)));
 }
 
+/* One step of a tile: 16 elements, or those of a mask. */
+static inline __attribute__((always_inline)) void
+tile_step(const float *const q[4], const float *const row[4], size_t i, __mmask16 m, __m512 sum[16])
+{
+	__m512 x[4];
+	UNROLL
+	for (int j = 0; j < 4; j++)
+		x[j] = _mm512_maskz_loadu_ps(m, row[j] + i);
+	UNROLL
+	for (int k = 0; k < 4; k++) {
+		__m512 y = _mm512_maskz_loadu_ps(m, q[k] + i);
+		UNROLL
+		for (int j = 0; j < 4; j++)
+			sum[4 * k + j] = _mm512_fmadd_ps(y, x[j], sum[4 * k + j]);
+	}
+}
+
+#define HAVE_TILE
+static void dot_tile(const float *const q[4], const float *const row[4], size_t dim, float out[16])
+{
+	__m512 sum[16];
+	size_t i = 0;
+	UNROLL_16
+	for (int j = 0; j < 16; j++)
+		sum[j] = _mm512_setzero_ps();
+	for (; i + 16 <= dim; i += 16)
+		tile_step(q, row, i, 0xffff, sum);
+	if (i < dim)
+		tile_step(q, row, i, (__mmask16)((1u << (dim - i)) - 1), sum);
+	UNROLL
+	for (int j = 0; j < 4; j++)
+		_mm_storeu_ps(out + 4 * j, sum_four(sum + 4 * j));
+}
+
 #define VARIANT avx512
 #include "vec/dist_variant.inc"
 #endif

@@ -76,12 +76,35 @@ static bool codes_agree(const struct dist_kernels *k, const struct dist_kernels 
 	return true;
 }
 
+/* Four with four: near the exact sums. */
+static bool tile_agrees(const struct dist_kernels *k)
+{
+	const float *q[4] = {b[3], b[2], b[1], b[0]}, *row[4] = {b[0], b[1], b[2], b[3]};
+	for (size_t dim = 1; dim < DIM; dim++) {
+		float out[16];
+		k->dot_tile(q, row, dim, out);
+		for (int i = 0; i < 16; i++) {
+			double exact = 0, qq = 0, xx = 0;
+			for (size_t e = 0; e < dim; e++) {
+				double x = q[i / 4][e], y = row[i % 4][e];
+				exact += x * y;
+				qq += x * x;
+				xx += y * y;
+			}
+			if (!(fabs((double)out[i] - exact) <=
+			      ((double)dim / 16 + 8) * 0x1p-24 * sqrt(qq * xx)))
+				return false;
+		}
+	}
+	return true;
+}
+
 static void test_kernels(void)
 {
-	static const char *const names[] = {"avx512", "avx2", "neon"};
+	static const char *const names[] = {"avx512", "avx2", "neon", "portable"};
 	struct err err;
 	const struct dist_kernels *p = dist_choose("portable", &err);
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		const struct dist_kernels *k = dist_choose(names[i], &err);
 		if (!k) {
 			ok(true, "%s # SKIP not on this processor", names[i]);
@@ -93,6 +116,7 @@ static void test_kernels(void)
 			good &= agrees(k, p);
 		}
 		ok(good, "%s gives the bits of portable", names[i]);
+		ok(tile_agrees(k), "%s: four with four", names[i]);
 		ok(codes_agree(k, p), "%s gives the sums of portable", names[i]);
 	}
 	fill(9, 0x1p-31f);
