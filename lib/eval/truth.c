@@ -118,17 +118,17 @@ static int load_block(const struct scan_job *s, struct scan_thread *t, uint64_t 
 	return 0;
 }
 
-/* Scores of queries q..q+3 (those that there are) with the rows of a block. */
+/* Scores of queries from q on, a tile (those that there are) with the rows of a block. */
 static void score_block(const struct scan_job *s, struct scan_thread *t, uint64_t q, uint64_t first,
 			uint32_t n)
 {
 	const struct truth_job *j = s->job;
-	const float *query[4], *row[4];
-	uint32_t queries = j->n - q < 4 ? (uint32_t)(j->n - q) : 4;
-	for (uint32_t a = 0; a < 4; a++)
+	const float *query[DIST_TILE], *row[4];
+	uint32_t queries = j->n - q < DIST_TILE ? (uint32_t)(j->n - q) : DIST_TILE;
+	for (uint32_t a = 0; a < DIST_TILE; a++)
 		query[a] = s->queries + (q + (a < queries ? a : 0)) * s->stride;
 	for (uint32_t i = 0; i < n; i += 4) {
-		float dot[16];
+		float dot[4 * DIST_TILE];
 		uint32_t rows = n - i < 4 ? n - i : 4;
 		for (uint32_t b = 0; b < 4; b++)
 			row[b] = t->block + (i + (b < rows ? b : 0)) * s->stride;
@@ -163,7 +163,7 @@ static void scan_blocks(void *ctx, uint64_t begin, uint64_t end, int thread)
 			t->failed = true;
 			return;
 		}
-		for (uint64_t q = 0; q < j->n; q += 4)
+		for (uint64_t q = 0; q < j->n; q += DIST_TILE)
 			score_block(s, t, q, first, n);
 		if (thread == 0 && j->progress)
 			j->progress(j->ctx,

@@ -43,12 +43,13 @@ static bool self_test(const struct dist_kernels *k)
 			    out[j] != k->dot(a, b[j], dim))
 				return false;
 	}
-	const float *four[4] = {b[0], b[1], b[2], b[3]};
-	float tile[16];
-	k->dot_tile(four, four, TEST_DIM, tile);
-	for (int i = 0; i < 16; i++)
-		if (!(fabsf(tile[i] - dist_portable.dot(four[i / 4], four[i % 4], TEST_DIM)) <=
-		      1e-5f * sqrtf(tile[i / 4 * 5] * tile[i % 4 * 5])))
+	const float *some[] = {b[0], b[1], b[2], b[3], b[4], b[5]};
+	float tile[4 * DIST_TILE];
+	k->dot_tile(some, some, TEST_DIM, tile);
+	for (int i = 0; i < 4 * DIST_TILE; i++)
+		if (!(fabsf(tile[i] - dist_portable.dot(some[i / 4], some[i % 4], TEST_DIM)) <=
+		      1e-5f * sqrtf(dist_portable.dot(some[i / 4], some[i / 4], TEST_DIM) *
+				    dist_portable.dot(some[i % 4], some[i % 4], TEST_DIM))))
 			return false;
 	for (int i = 0; i < TEST_CODES; i++) {
 		q[i] = (int8_t)rng_below(&r, 256);

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "vec/elem.h"
 
+#define DIST_TILE 6	 /* queries that are compared with four rows at once */
 #define DIST_CODE_PAD 64 /* rows of codes are multiples of this many bytes */
 
 /* Rows of floats or of codes, ${stride} bytes apart. */
@@ -45,8 +46,8 @@ struct dist_kernels {
 	 * processor multiplies, but the order of the additions, and so the last bits, depend on
 	 * the variant.  The error is at most (dim / 16 + 8) 2^-24 |q[i]| |row[j]|.
 	 */
-	void (*dot_tile)(const float *const q[4], const float *const row[4], size_t dim,
-			 float out[16]);
+	void (*dot_tile)(const float *const q[DIST_TILE], const float *const row[4], size_t dim,
+			 float out[4 * DIST_TILE]);
 	/*
 	 * sum(q[i]*x[i]) of whole numbers, exact, ${dim} a multiple of DIST_CODE_PAD up to
 	 * VEC_MAX_DIM: so it fits.

@@ -113,15 +113,16 @@ code_group(const int8_t *q, const uint8_t *const *row, int count, size_t dim, in
 }
 
 /* One step of a tile: 16 elements, or those of a mask. */
-static inline __attribute__((always_inline)) void
-tile_step(const float *const q[4], const float *const row[4], size_t i, __mmask16 m, __m512 sum[16])
+static inline __attribute__((always_inline)) void tile_step(const float *const q[DIST_TILE],
+							    const float *const row[4], size_t i,
+							    __mmask16 m, __m512 sum[4 * DIST_TILE])
 {
 	__m512 x[4];
 	UNROLL
 	for (int j = 0; j < 4; j++)
 		x[j] = _mm512_maskz_loadu_ps(m, row[j] + i);
-	UNROLL
-	for (int k = 0; k < 4; k++) {
+	UNROLL_ALL
+	for (int k = 0; k < DIST_TILE; k++) {
 		__m512 y = _mm512_maskz_loadu_ps(m, q[k] + i);
 		UNROLL
 		for (int j = 0; j < 4; j++)
@@ -130,19 +131,20 @@ tile_step(const float *const q[4], const float *const row[4], size_t i, __mmask1
 }
 
 #define HAVE_TILE
-static void dot_tile(const float *const q[4], const float *const row[4], size_t dim, float out[16])
+static void dot_tile(const float *const q[DIST_TILE], const float *const row[4], size_t dim,
+		     float out[4 * DIST_TILE])
 {
-	__m512 sum[16];
+	__m512 sum[4 * DIST_TILE];
 	size_t i = 0;
-	UNROLL_16
-	for (int j = 0; j < 16; j++)
+	UNROLL_ALL
+	for (int j = 0; j < 4 * DIST_TILE; j++)
 		sum[j] = _mm512_setzero_ps();
 	for (; i + 16 <= dim; i += 16)
 		tile_step(q, row, i, 0xffff, sum);
 	if (i < dim)
 		tile_step(q, row, i, (__mmask16)((1u << (dim - i)) - 1), sum);
-	UNROLL
-	for (int j = 0; j < 4; j++)
+	UNROLL_ALL
+	for (int j = 0; j < DIST_TILE; j++)
 		_mm_storeu_ps(out + 4 * j, sum_four(sum + 4 * j));
 }
 

@@ -7,10 +7,10 @@
 /* Loops over the rows of a group: unrolled, the sums stay in registers. */
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
-#define UNROLL_16 _Pragma("unroll")
+#define UNROLL_ALL _Pragma("unroll")
 #else
 #define UNROLL _Pragma("GCC unroll 4")
-#define UNROLL_16 _Pragma("GCC unroll 16")
+#define UNROLL_ALL _Pragma("GCC unroll 32")
 #endif
 
 /* Each stands in a file of its own, compiled with its own flags. */

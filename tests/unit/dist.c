@@ -76,14 +76,15 @@ static bool codes_agree(const struct dist_kernels *k, const struct dist_kernels 
 	return true;
 }
 
-/* Four with four: near the exact sums. */
+/* A tile: near the exact sums. */
 static bool tile_agrees(const struct dist_kernels *k)
 {
-	const float *q[4] = {b[3], b[2], b[1], b[0]}, *row[4] = {b[0], b[1], b[2], b[3]};
+	const float *q[DIST_TILE] = {b[3], b[2], b[1], b[0], a, b[1]},
+		    *row[4] = {b[0], b[1], b[2], b[3]};
 	for (size_t dim = 1; dim < DIM; dim++) {
-		float out[16];
+		float out[4 * DIST_TILE];
 		k->dot_tile(q, row, dim, out);
-		for (int i = 0; i < 16; i++) {
+		for (int i = 0; i < 4 * DIST_TILE; i++) {
 			double exact = 0, qq = 0, xx = 0;
 			for (size_t e = 0; e < dim; e++) {
 				double x = q[i / 4][e], y = row[i % 4][e];
@@ -116,7 +117,7 @@ static void test_kernels(void)
 			good &= agrees(k, p);
 		}
 		ok(good, "%s gives the bits of portable", names[i]);
-		ok(tile_agrees(k), "%s: four with four", names[i]);
+		ok(tile_agrees(k), "%s: tiles", names[i]);
 		ok(codes_agree(k, p), "%s gives the sums of portable", names[i]);
 	}
 	fill(9, 0x1p-31f);
