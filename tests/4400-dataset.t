@@ -87,14 +87,14 @@ check "evalset --refresh mends it" "evalset --refresh ev --if-stale && hnsw-benc
 check "one asked for again is fresh" "cp store/primary/_hnsw_evals/ev.json e; evalset --refresh ev --if-stale; cmp e store/primary/_hnsw_evals/ev.json"
 check "another k is computed" "evalset -q --refresh ev --if-stale -k 5 && jq -e '.k == 5 and all(.queries[]; (.ground_truth | length) == 5)' store/primary/_hnsw_evals/ev.json"
 vectors 30 8 3 o | ingest stale >o1
-check "autotune mends it itself" "autotune --grid 20/20,40/20 stale | jq -e '.trials == 2' && trial-list stale | jq -se 'all(.[]; .metrics.vectors == 360)'"
+check "autotune mends it itself" "autotune --trust-stored --grid 20/20,40/20 stale | jq -e '.trials == 2' && trial-list stale | jq -se 'all(.[]; .metrics.vectors == 360)'"
 check "and saves it" "jq -r .vectors_digest store/primary/_hnsw_evals/ev.json >a; info stale | jq -r .vectors_digest | cmp - a"
 vectors 30 8 4 p | ingest stale >o1
 check "so does activate" "activate stale | jq -e '.vectors == 390 and .recall_at_k > 0.9'"
-check "an eval set in a file is not touched" "vectors 1 8 5 q | ingest stale >o1; cp e loose.json; autotune --grid 20/20 stale ./loose.json >o1 && cmp e loose.json"
-check "answers that were never computed" "jq -c '.ground_truth_built = false | .queries[].ground_truth = null | del(.vectors_digest)' e >store/primary/_hnsw_evals/ev.json; autotune --grid 20/20 stale | jq -e '.trials == 1' && jq -e '.ground_truth_built and (.queries[0].ground_truth | length) == 10' store/primary/_hnsw_evals/ev.json"
+check "an eval set in a file is not touched" "vectors 1 8 5 q | ingest stale >o1; cp e loose.json; autotune --trust-stored --grid 20/20 stale ./loose.json >o1 && cmp e loose.json"
+check "answers that were never computed" "jq -c '.ground_truth_built = false | .queries[].ground_truth = null | del(.vectors_digest)' e >store/primary/_hnsw_evals/ev.json; autotune --trust-stored --grid 20/20 stale | jq -e '.trials == 1' && jq -e '.ground_truth_built and (.queries[0].ground_truth | length) == 10' store/primary/_hnsw_evals/ev.json"
 check "vectors that come while autotune works" "
-	(autotune --grid 21/20,41/20,61/20,81/20 stale >tuned 2>said; echo \$? >rc) & pid=\$!
+	(autotune --trust-stored --grid 21/20,41/20,61/20,81/20 stale >tuned 2>said; echo \$? >rc) & pid=\$!
 	i=0; while kill -0 \$pid 2>/dev/null && [ \$i -lt 3 ]; do i=\$((i + 1)); vectors 5 8 6\$i r\$i | ingest stale >/dev/null; sleep 0.2; done; wait \$pid
 	grep -qx 0 rc && jq -e '.trials >= 4' tuned"
 finish

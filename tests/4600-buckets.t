@@ -30,7 +30,7 @@ check "its vectors go there" "ingest docs v.jsonl >o1 && ls cold/vectors/docs/ba
 status 4 "not elsewhere" "vectors 1 6 2 n | ingest --bucket primary docs"
 says "dataset 'docs' is in bucket 'cold'" "which is said"
 check "its eval set" "evalset -q -N 20 --save ev docs && test -e cold/_hnsw_evals/ev.json"
-check "its journal and promotions" "autotune --grid 20/20,40/20 docs >o1 && ls cold/_hnsw_trials/docs/batch_* && test -e cold/_hnsw_promotions/docs.json"
+check "its journal and promotions" "autotune --trust-stored --grid 20/20,40/20 docs >o1 && ls cold/_hnsw_trials/docs/batch_* && test -e cold/_hnsw_promotions/docs.json"
 check "and what is served" "activate docs >o1 && ls -d cold/_hnsw_active/docs/gen_*"
 check "nothing of it is in primary but what is registered" "test \"\$(find store -name '*docs*' ! -path '*/.locks/*' | sort)\" = store/primary/vectors/meta/docs.json"
 check "bucket-list tells who lives where" "bucket-list cold | jq -e '.indexes == [\"docs\"] and (.empty | not)'"

@@ -18,7 +18,7 @@ for name in plain "two words" "  blanks  " "dots.in.it.." "-dash" "ünïcødé �
 		test "$(index-list -- "$name" | jq -r .index_name)" = "$name" &&
 		evalset -q -N 5 --index "$name" --save "$name" -- "$name" &&
 		evalset --info "$name" >o1 && evalset -q --refresh "$name" &&
-		autotune -q --grid 20/20 -- "$name" >o1 &&
+		autotune -q --trust-stored --grid 20/20 -- "$name" >o1 &&
 		test "$(trial-list -- "$name" | jq -r .index_name)" = "$name" &&
 		trial-list -- "$name" >t && trial-append -- "$name" <t | cmp - t && trial-best -- "$name" >o1 &&
 		trial-compact -- "$name" >o1 && propose -- "$name" >o1 &&
