@@ -158,46 +158,93 @@ static struct span current_id(const struct past *p)
 	return p->promotion.current ? p->promotion.current->trial_id : span_of("");
 }
 
-/* 1: promoted; 0: a gate was not met; -1. */
-static int promote(struct cycle *c, const struct trial *t, const struct trial *champion,
-		   struct err *err)
+/* The note of the promotion, who is expected to be promoted before, and the Trial's id. */
+struct promotion_words {
+	struct buf note, expect, id;
+};
+
+static int promotion_words(struct promotion_words *p, const struct cycle *c, const struct trial *t,
+			   const struct metrics *was, struct err *err)
 {
-	struct buf note = BUF_INIT, expect = BUF_INIT, in = BUF_INIT, out = BUF_INIT;
+	buf_addf(&p->note, "auto-promote: recall=%.3f p50=%.0fus (was %.3f/%.0fus)",
+		 t->metrics.recall_at_k, t->metrics.search_latency_p50_us, was->recall_at_k,
+		 was->search_latency_p50_us);
+	buf_adds(&p->expect, "");
+	scan_decode(current_id(&c->past), &p->expect);
+	scan_decode(t->id, &p->id);
+	return buf_ok(&p->note, err) != 0 || buf_ok(&p->expect, err) != 0 ? -1
+									  : buf_ok(&p->id, err);
+}
+
+/* Run promote, with the option ${how}, or NULL.  ERR_NO: a gate was not met. */
+static int run_promote(struct cycle *c, const struct promotion_words *p, const char *how,
+		       struct span verdict, struct err *err)
+{
+	struct buf out = BUF_INIT;
 	char floor[32];
 	struct cycle_command w = cycle_command(c, "promote");
-	buf_addf(&note, "auto-promote: recall=%.3f p50=%.0fus (was %.3f/%.0fus)",
-		 t->metrics.recall_at_k, t->metrics.search_latency_p50_us,
-		 champion ? champion->metrics.recall_at_k : 0,
-		 champion ? champion->metrics.search_latency_p50_us : 0);
-	buf_adds(&expect, "");
-	scan_decode(current_id(&c->past), &expect);
-	buf_addspan(&in, t->line);
-	buf_addc(&in, '\n');
 	snprintf(floor, sizeof floor, "%.9g", c->agent->settings.min_recall);
 	cycle_add(&w, "--unattended");
 	cycle_add(&w, "--by");
 	cycle_add(&w, "agent");
 	cycle_add(&w, "--note");
-	cycle_add(&w, note.data);
+	cycle_add(&w, p->note.data);
 	cycle_add(&w, "--min-recall");
 	cycle_add(&w, floor);
 	cycle_add(&w, "--expect");
-	cycle_add(&w, expect.data);
+	cycle_add(&w, p->expect.data);
+	if (how)
+		cycle_add(&w, how);
+	if (verdict.n) {
+		cycle_add(&w, "--confirm");
+		cycle_add(&w, "-");
+	}
 	cycle_add(&w, "--");
 	cycle_add(&w, c->event->index_name);
-	int ret = buf_ok(&note, err) != 0 || buf_ok(&expect, err) != 0 ? -1 : buf_ok(&in, err);
-	if (ret == 0)
-		ret = cycle_run(c, &w, buf_span(&in), &out, err) == 0 ? 1
-		      : err->code == ERR_NO			      ? 0
-								      : -1;
-	buf_release(&note);
-	buf_release(&expect);
-	buf_release(&in);
+	cycle_add(&w, p->id.data);
+	int ret = cycle_run(c, &w, verdict, &out, err);
 	buf_release(&out);
 	return ret;
 }
 
-/* Promote it if it may be, and beats the champion.  1: promoted; 0; -1: ERR_CONFLICT, again. */
+/* A duel, unless the other gates are closed anyway, and the promotion if it was won. */
+static int duel_and_promote(struct cycle *c, const struct trial *t, const struct promotion_words *p,
+			    struct err *err)
+{
+	struct buf verdict = BUF_INIT;
+	int ret = run_promote(c, p, "--dry-run", span_of(""), err);
+	if (ret == 0 && !c->eval_set)
+		ret = choose_eval_set(c, err);
+	if (ret == 0)
+		ret = cycle_duel(c, t, &c->past.champion, &verdict, err);
+	if (ret == 0)
+		ret = run_promote(c, p, NULL, buf_span(&verdict), err);
+	buf_release(&verdict);
+	return ret;
+}
+
+/* ${champion}: NULL if there is none.  1: promoted; 0: not, ${err} says why; -1. */
+static int promote(struct cycle *c, const struct trial *t, const struct trial *champion,
+		   struct err *err)
+{
+	struct promotion_words p = {BUF_INIT, BUF_INIT, BUF_INIT};
+	bool trust = c->agent->settings.trust_stored;
+	const struct metrics none = {0};
+	int ret = promotion_words(&p, c, t, champion ? &champion->metrics : &none, err);
+	if (ret == 0 && champion && !trust)
+		ret = duel_and_promote(c, t, &p, err);
+	else if (ret == 0)
+		ret = run_promote(c, &p, trust ? "--trust-stored" : NULL, span_of(""), err);
+	buf_release(&p.note);
+	buf_release(&p.expect);
+	buf_release(&p.id);
+	return ret == 0 ? 1 : err->code == ERR_NO ? 0 : -1;
+}
+
+/*
+ * Promote it if it may be, and beats the champion.  1: promoted; 0: not, ${err} says why; -1:
+ * ERR_CONFLICT, again.
+ */
 static int decide(struct cycle *c, const struct trial *t, struct err *err)
 {
 	struct trial champion;
@@ -205,13 +252,19 @@ static int decide(struct cycle *c, const struct trial *t, struct err *err)
 	int ret = 0;
 	if (span_same(current_id(&c->past), t->id))
 		return 1; /* before an interruption */
-	if ((float)t->metrics.recall_at_k < (float)c->agent->settings.min_recall)
+	if ((float)t->metrics.recall_at_k < (float)c->agent->settings.min_recall) {
+		err_set(err, ERR_NO, "recall=%.4f is below the floor of %g", t->metrics.recall_at_k,
+			c->agent->settings.min_recall);
 		return 0;
+	}
 	int has = champion_figures(c, t, &champion, &line, err);
 	if (has < 0)
 		ret = -1;
 	else if (!has || trial_beats(&t->metrics, &champion.metrics))
 		ret = promote(c, t, has ? &champion : NULL, err);
+	else
+		err_set(err, ERR_NO, "it does not beat the champion: recall=%.4f p50=%.0fus",
+			champion.metrics.recall_at_k, champion.metrics.search_latency_p50_us);
 	buf_release(&line);
 	return ret;
 }
@@ -242,6 +295,8 @@ static int finish(struct cycle *c, struct err *err)
 	entry[1].kind = promoted < 0 ? AGENT_TRIAL_ERROR : AGENT_PROMOTED;
 	if (promoted < 0)
 		entry[1].detail = why.msg;
+	if (promoted == 0)
+		entry[0].not_promoted = why.msg;
 	return agent_log(c->agent, entry, promoted ? 2 : 1, err);
 }
 
@@ -265,7 +320,8 @@ static int cycle_init(struct cycle *c, struct err *err)
 	agent_reason_text(&c->note, c->event);
 	return !c->bucket || buf_ok(&c->note, err) != 0 ||
 		       cache_path(c, ".hvec", &c->vectors_path, err) != 0 ||
-		       cache_path(c, ".hnsw", &c->index_path, err) != 0
+		       cache_path(c, ".hnsw", &c->index_path, err) != 0 ||
+		       cache_path(c, ".champion.hnsw", &c->champion_path, err) != 0
 		   ? -1
 		   : 0;
 }
@@ -285,6 +341,7 @@ int agent_cycle(struct agent *a, struct agent_event *e, struct err *err)
 	free(c.eval_set);
 	buf_release(&c.vectors_path);
 	buf_release(&c.index_path);
+	buf_release(&c.champion_path);
 	buf_release(&c.note);
 	return ret;
 }

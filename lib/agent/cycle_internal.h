@@ -24,8 +24,11 @@ struct cycle {
 	struct past past;
 	char *eval_set;
 	struct buf note; /* of its Trials */
-	/* files in the cache: the vectors, as they were when the trial was begun, and the index */
-	struct buf vectors_path, index_path;
+	/*
+	 * Files in the cache: the vectors, as they were when the trial was begun, the index, and
+	 * in a duel that of the champion.
+	 */
+	struct buf vectors_path, index_path, champion_path;
 	const char *metric;	      /* of the index, NULL if nobody said */
 	char digest[DIGEST_TEXT_MAX]; /* of these vectors; empty before they are there */
 };
@@ -49,6 +52,13 @@ int cycle_run(struct cycle *c, const struct cycle_command *w, struct span in, st
  */
 int cycle_measure(struct cycle *c, const struct config *config, struct buf *line,
 		  struct err *err) MUST_CHECK;
+
+/*
+ * Build both and let them fight; ${verdict} gets what trial-duel says, whoever won.  ERR_NO: the
+ * data is no longer that of the Trial.
+ */
+int cycle_duel(struct cycle *c, const struct trial *t, const struct config *champion,
+	       struct buf *verdict, struct err *err) MUST_CHECK;
 
 /* Make a Trial durable. */
 int cycle_append(struct cycle *c, const struct buf *line, struct err *err) MUST_CHECK;

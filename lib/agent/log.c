@@ -43,6 +43,8 @@ static void write_entry(struct buf *out, const struct agent_entry *e, const char
 		buf_addspan(out, e->trial_id);
 		buf_addc(out, '"');
 	}
+	if (e->not_promoted)
+		json_kv_cstr(&j, "not_promoted", e->not_promoted);
 	json_close(&j, '}');
 	buf_addc(out, '\n');
 }

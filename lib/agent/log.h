@@ -23,8 +23,9 @@ enum agent_kind {
 struct agent_entry {
 	enum agent_kind kind;
 	const char *index_name, *detail;
-	const char *event;    /* its name in the queue */
-	struct span trial_id; /* raw; p NULL: none */
+	const char *event;	  /* its name in the queue */
+	struct span trial_id;	  /* raw; p NULL: none */
+	const char *not_promoted; /* of a completed trial: why, or NULL */
 };
 
 /* Append lines, durable on return; ${lines} gets them. */

@@ -86,8 +86,12 @@ static void add_vectors(const struct cycle *c, struct cycle_command *w)
 
 /* ---- programs ---- */
 
-static int build(struct cycle *c, const struct config *config, struct buf *record, struct err *err)
+/* Into the file ${path}; the vectors are copied before the first build. */
+static int build(struct cycle *c, const struct config *config, const char *path, struct buf *record,
+		 struct err *err)
 {
+	if (!c->digest[0] && copy_vectors(c, err) != 0)
+		return -1;
 	struct buf line = BUF_INIT;
 	struct json_out j = {.b = &line};
 	struct build_record r;
@@ -99,7 +103,7 @@ static int build(struct cycle *c, const struct config *config, struct buf *recor
 	cycle_add(&w, "--config");
 	cycle_add(&w, "-");
 	cycle_add(&w, "-o");
-	cycle_add(&w, c->index_path.data);
+	cycle_add(&w, path);
 	add_vectors(c, &w);
 	config_write(&j, config);
 	buf_addc(&line, '\n');
@@ -170,15 +174,54 @@ static int bench(struct cycle *c, const struct config *config, const struct buf 
 int cycle_measure(struct cycle *c, const struct config *config, struct buf *line, struct err *err)
 {
 	struct buf record = BUF_INIT;
-	int ret = c->digest[0] ? 0 : copy_vectors(c, err);
-	if (ret == 0)
-		ret = build(c, config, &record, err);
+	int ret = build(c, config, c->index_path.data, &record, err);
 	int fit = ret == 0 ? answers_fit(c, err) : -1;
 	if (fit < 0 || (fit == 0 && refresh(c, err) != 0))
 		ret = -1;
 	if (ret == 0)
 		ret = bench(c, config, &record, line, err);
 	(void)unlink(c->index_path.data);
+	buf_release(&record);
+	return ret;
+}
+
+static int fight(struct cycle *c, const struct config *champion, const struct config *challenger,
+		 struct buf *verdict, struct err *err)
+{
+	char floor[32], ef[32];
+	struct cycle_command w = cycle_command(c, "trial-duel");
+	snprintf(floor, sizeof floor, "%.9g", c->agent->settings.min_recall);
+	snprintf(ef, sizeof ef, "%u,%u", champion->ef_search, challenger->ef_search);
+	cycle_add(&w, "--index");
+	cycle_add(&w, c->event->index_name);
+	cycle_add(&w, "--min-recall");
+	cycle_add(&w, floor);
+	cycle_add(&w, "-s");
+	cycle_add(&w, ef);
+	cycle_add(&w, "--");
+	cycle_add(&w, c->champion_path.data);
+	cycle_add(&w, c->index_path.data);
+	cycle_add(&w, c->eval_set);
+	int ret = run_timed(c, &w, span_of(""), verdict, err);
+	/* That the champion stays is a verdict too. */
+	return ret != 0 && err->code == ERR_NO && verdict->len ? 0 : ret;
+}
+
+int cycle_duel(struct cycle *c, const struct trial *t, const struct config *champion,
+	       struct buf *verdict, struct err *err)
+{
+	struct buf record = BUF_INIT;
+	int fit = 0, ret = build(c, &t->config, c->index_path.data, &record, err);
+	if (ret == 0 && t->vectors_digest.p && span_is(t->vectors_digest, c->digest) &&
+	    (fit = answers_fit(c, err)) < 0)
+		ret = -1;
+	if (ret == 0 && !fit)
+		ret = err_set(err, ERR_NO, "the data is no longer what the Trial was measured on");
+	buf_clear(&record);
+	if (ret == 0)
+		ret = build(c, champion, c->champion_path.data, &record, err);
+	if (ret == 0)
+		ret = fight(c, champion, &t->config, verdict, err);
 	buf_release(&record);
 	return ret;
 }
@@ -201,6 +244,8 @@ int cycle_append(struct cycle *c, const struct buf *line, struct err *err)
 
 void cycle_clean(struct cycle *c)
 {
-	if (c->vectors_path.len)
-		(void)unlink(c->vectors_path.data);
+	const struct buf *file[] = {&c->vectors_path, &c->index_path, &c->champion_path};
+	for (size_t i = 0; i < sizeof file / sizeof file[0]; i++)
+		if (file[i]->len)
+			(void)unlink(file[i]->data);
 }

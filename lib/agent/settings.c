@@ -5,7 +5,7 @@
 
 #include "base/num.h"
 
-enum { ENABLED, CYCLE_INTERVAL, COOLDOWN, MIN_RECALL, MAX_TRIALS };
+enum { ENABLED, CYCLE_INTERVAL, COOLDOWN, MIN_RECALL, MAX_TRIALS, TRUST_STORED };
 
 const char *const agent_setting_names[AGENT_SETTINGS] = {
     [ENABLED] = "enabled",
@@ -13,6 +13,7 @@ const char *const agent_setting_names[AGENT_SETTINGS] = {
     [COOLDOWN] = "cooldown_between_trials_secs",
     [MIN_RECALL] = "min_recall",
     [MAX_TRIALS] = "max_trials_per_hour",
+    [TRUST_STORED] = "trust_stored",
 };
 
 static int bad_value(struct span name, struct span value, const char *expected, struct err *err)
@@ -33,6 +34,14 @@ static int unknown_name(struct span name, struct err *err)
 	return -1;
 }
 
+static int set_flag(bool *flag, struct span name, struct span value, struct err *err)
+{
+	if (!span_is(value, "true") && !span_is(value, "false"))
+		return bad_value(name, value, "true or false", err);
+	*flag = span_is(value, "true");
+	return 0;
+}
+
 /* Which it is; AGENT_SETTINGS if none. */
 static int index_of(struct span name)
 {
@@ -47,10 +56,7 @@ int agent_settings_set(struct agent_settings *s, struct span name, struct span v
 {
 	switch (index_of(name)) {
 	case ENABLED:
-		if (!span_is(value, "true") && !span_is(value, "false"))
-			return bad_value(name, value, "true or false", err);
-		s->enabled = span_is(value, "true");
-		return 0;
+		return set_flag(&s->enabled, name, value, err);
 	case CYCLE_INTERVAL:
 		return num_u64(value, 1, 86400, &s->cycle_interval_secs) == 0
 			   ? 0
@@ -68,6 +74,8 @@ int agent_settings_set(struct agent_settings *s, struct span name, struct span v
 		return num_u64(value, 0, 1000000, &s->max_trials_per_hour) == 0
 			   ? 0
 			   : bad_value(name, value, "a whole number in 0..1000000", err);
+	case TRUST_STORED:
+		return set_flag(&s->trust_stored, name, value, err);
 	default:
 		return unknown_name(name, err);
 	}
@@ -130,5 +138,7 @@ void agent_settings_write(struct json_out *j, const struct agent_settings *s)
 	json_kv_u64(j, agent_setting_names[COOLDOWN], s->cooldown_between_trials_secs);
 	json_kv_f64(j, agent_setting_names[MIN_RECALL], s->min_recall);
 	json_kv_u64(j, agent_setting_names[MAX_TRIALS], s->max_trials_per_hour);
+	json_key(j, agent_setting_names[TRUST_STORED]);
+	json_bool(j, s->trust_stored);
 	json_close(j, '}');
 }

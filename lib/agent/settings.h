@@ -14,6 +14,7 @@ struct agent_settings {
 	uint64_t cooldown_between_trials_secs; /* of one index */
 	double min_recall;		       /* below it nothing is promoted */
 	uint64_t max_trials_per_hour;	       /* of all indexes */
+	bool trust_stored;		       /* promote without a proof and a duel */
 };
 
 #define AGENT_SETTINGS_DEFAULT                                                                    \
@@ -23,7 +24,7 @@ struct agent_settings {
 	}
 #define AGENT_COOLDOWN_MAX_SECS 86400
 
-enum { AGENT_SETTINGS = 5 };
+enum { AGENT_SETTINGS = 6 };
 extern const char *const agent_setting_names[AGENT_SETTINGS];
 
 /* Set one by its name.  ERR_DATA: an unknown name, or a value out of range. */

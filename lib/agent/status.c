@@ -258,15 +258,16 @@ static void event_text(struct buf *out, struct json_out *j, const struct agent_e
 static void logged_text(struct buf *out, struct span line)
 {
 	struct scan sc;
-	struct span key, at = {0}, part[3] = {{0}};
-	static const char *const keys[3] = {"index_name", "kind", "detail"};
+	struct span key, at = {0}, part[4] = {{0}};
+	static const char *const keys[4] = {"index_name", "kind", "detail", "not_promoted"};
+	static const char *const before[4] = {" ", ": ", " ", "; not promoted: "};
 	scan_init(&sc, line);
 	if (scan_object(&sc))
 		while (scan_member(&sc, &key)) {
 			int i = 0;
-			while (i < 3 && !span_is(key, keys[i]))
+			while (i < 4 && !span_is(key, keys[i]))
 				i++;
-			if (i < 3)
+			if (i < 4)
 				scan_optional(&sc, &part[i]);
 			else if (span_is(key, "at"))
 				scan_string(&sc, &at);
@@ -275,8 +276,10 @@ static void logged_text(struct buf *out, struct span line)
 		}
 	buf_adds(out, "  ");
 	add_time(out, at);
-	for (int i = 0; i < 3; i++) {
-		buf_adds(out, i == 1 ? ": " : " ");
+	for (int i = 0; i < 4; i++) {
+		if (i == 3 && !part[i].p)
+			continue;
+		buf_adds(out, before[i]);
 		scan_decode(part[i].p ? part[i] : span_of(""), out);
 	}
 	buf_addc(out, '\n');
@@ -315,9 +318,9 @@ static int status_text(struct state *s, struct buf *out, struct err *err)
 	buf_addf(out,
 		 "settings: a wake every %" PRIu64 " s, %" PRIu64
 		 " s between trials of an index, at most %" PRIu64
-		 " trials an hour, promotes from recall %g\n",
+		 " trials an hour, promotes from recall %g%s\n",
 		 set.cycle_interval_secs, set.cooldown_between_trials_secs, set.max_trials_per_hour,
-		 set.min_recall);
+		 set.min_recall, set.trust_stored ? ", by the figures as they are" : "");
 	buf_addf(out,
 		 "done: %" PRIu64 " trials, %" PRIu64 " promotions; %" PRIu64
 		 " trials started in the last hour\n",

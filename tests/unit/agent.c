@@ -28,10 +28,11 @@ static void test_settings(void)
 	ok(agent_settings_read(&s,
 			       span_of("# mine\n\n enabled = true\r\nmin_recall=0.95\n"
 				       "cycle_interval_secs=5\ncooldown_between_trials_secs=0\n"
-				       "max_trials_per_hour=1000"),
+				       "max_trials_per_hour=1000\ntrust_stored=true"),
 			       &err) == 0 &&
 	       s.enabled && s.min_recall == 0.95 && s.cycle_interval_secs == 5 &&
-	       s.cooldown_between_trials_secs == 0 && s.max_trials_per_hour == 1000,
+	       s.cooldown_between_trials_secs == 0 && s.max_trials_per_hour == 1000 &&
+	       s.trust_stored,
 	   "all settings, a comment, blanks, no newline at the end");
 	ok(agent_settings_read(&s, span_of(""), &err) == 0, "none");
 	ok(refused("enabled=true\nmin_recal=1\n", "line 2: unknown setting 'min_recal'"),
