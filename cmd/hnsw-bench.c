@@ -233,6 +233,8 @@ static int bench_index(struct run *r, const char *operand, const struct build_re
 		    err_set(err, ERR_DATA, "the build record of '%s' is of another graph", operand);
 	else
 		ret = name ? bench_init(&b, h, &r->set, r->kernels, r->par, err) : err_nomem(err);
+	if (ret != 0 && err->code == ERR_DATA)
+		(void)err_prefix(err, "eval set '%s', index '%s'", cli.operand[1], operand);
 	if (ret == 0 && o.curve.given)
 		ret = print_curve(&b, &info, err);
 	else if (ret == 0)

@@ -85,6 +85,13 @@ static int convert_vectors(struct err *err)
 	return ret;
 }
 
+static bool is_cosine(const struct hnsw *h)
+{
+	struct hnsw_info info;
+	hnsw_info(h, false, &info);
+	return info.params.metric == VEC_COSINE;
+}
+
 static int convert_index(enum hnsw_format from, struct err *err)
 {
 	struct hnsw_import how = {.metric = o.metric, .ids = o.ids};
@@ -97,6 +104,11 @@ static int convert_index(enum hnsw_format from, struct err *err)
 	if (o.to >= FORMAT_INDEX) {
 		enum hnsw_format to = (enum hnsw_format)(o.to - FORMAT_INDEX);
 		ret = hnsw_export(h, to, o.labels == 1, o.output, err);
+		if (ret == 0 && to != HNSW_OURS && is_cosine(h))
+			cli_note(&cli,
+				 "cosine is written as inner product of unit vectors: search it "
+				 "with queries of unit length, and read it back with --metric "
+				 "cosine");
 	} else if (hnsw_vectors(h, cli.operand[0], &set, err) == 0) {
 		ret = write_vectors(&set, err);
 		vec_set_release(&set);

@@ -89,6 +89,8 @@ static int measure_dataset(struct catalog *c, struct index_meta *m, struct err *
 	/* It may lie where nothing can be reached just now. */
 	if (ret < 0)
 		cli_note(&cli, "its vectors were not counted: %s", err->msg);
+	if (ret >= 0 && set.rows == 0)
+		cli_note(&cli, "dataset '%s' has no rows yet", m->source);
 	ret = 0;
 	if (set.rows) {
 		if (o.dimensions && o.dimensions != set.dim)
@@ -101,6 +103,18 @@ static int measure_dataset(struct catalog *c, struct index_meta *m, struct err *
 	}
 	vec_set_release(&set);
 	return ret;
+}
+
+/* It may be made later; or the name is mistyped. */
+static int look_for_evalset(struct catalog *c, const struct index_meta *m, struct err *err)
+{
+	struct evalset e;
+	int found = catalog_evalset_get(c, o.eval_set, m->index_name, &e, err);
+	if (found > 0)
+		evalset_release(&e);
+	else if (found == 0)
+		cli_note(&cli, "there is no eval set '%s' yet", o.eval_set);
+	return found < 0 ? -1 : 0;
 }
 
 static int add(struct catalog *c, const char *name, struct err *err)
@@ -125,6 +139,8 @@ static int add(struct catalog *c, const char *name, struct err *err)
 	}
 	if (ret == 0 && m.source && m.source[0])
 		ret = measure_dataset(c, &m, err);
+	if (ret == 0 && o.eval_set)
+		ret = look_for_evalset(c, &m, err);
 	if (ret == 0 && !o.dry_run)
 		ret = catalog_index_put(c, &m, err);
 	if (ret == 0)

@@ -109,9 +109,10 @@ static int take_trial(void *ctx, const struct trial *t, struct err *err)
 	struct stream *s = ctx;
 	s->seen++;
 	if (!scan_text_is(t->index_name, span_of(s->index)))
-		return err_set(err, ERR_DATA, "Trial '%.*s' is of index '%.*s', expected '%s'",
-			       (int)t->id.n, t->id.p, (int)t->index_name.n, t->index_name.p,
-			       s->index);
+		return err_set(
+		    err, ERR_DATA,
+		    "Trial '%.*s' is of index '%.*s', expected '%s' (hnsw-bench --index sets it)",
+		    (int)t->id.n, t->id.p, (int)t->index_name.n, t->index_name.p, s->index);
 	if (promote(s->catalog, s->index, t, err) == 0) {
 		s->promoted++;
 		return io_sink_flush(&cli_out, err);

@@ -80,7 +80,8 @@ static int take_line(struct state *s, struct span line, struct err *err)
 	if (trial_parse(&t, line, err) != 0)
 		return -1;
 	if (s->only && !scan_text_is(t.index_name, span_of(s->only)))
-		return err_set(err, ERR_DATA, "is of index '%.*s', expected '%s'",
+		return err_set(err, ERR_DATA,
+			       "is of index '%.*s', expected '%s' (hnsw-bench --index sets it)",
 			       (int)t.index_name.n, t.index_name.p, s->only);
 	if (turn_to(s, t.index_name, err) != 0)
 		return -1;

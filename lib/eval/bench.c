@@ -214,8 +214,8 @@ void bench_count(const struct bench *b, uint64_t i, const struct hnsw_hit *hits,
 		near += hits[h].distance <= b->limit[i];
 	}
 	/* In k-ths of a query: whole numbers, unless there are fewer than k answers. */
-	*recall = found * ((double)b->set->k / n_true);
-	*ties = (near < n_true ? near : n_true) * ((double)b->set->k / n_true);
+	*recall = (double)found * b->set->k / n_true;
+	*ties = (double)(near < n_true ? near : n_true) * b->set->k / n_true;
 }
 
 static void search_queries(void *ctx, uint64_t begin, uint64_t end, int thread)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "hnsw/graph_internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,8 +76,20 @@ static void load_rows(void *ctx, uint64_t begin, uint64_t end, int thread)
 		}
 		if (j->unit)
 			vec_normalise(v, dim);
-		for (size_t k = 0; k < dim; k++)
+		float most = 0;
+		for (size_t k = 0; k < dim; k++) {
 			v[k] += 0.0f; /* -0 and 0 are equal */
+			most = fabsf(v[k]) > most ? fabsf(v[k]) : most;
+		}
+		/* No sum of squares of a difference may leave the floats. */
+		if ((double)most * most * (double)dim > 8e37) {
+			vec_set_fail(
+			    j->set, j->order[i], &j->err[thread],
+			    "has a component of size %g: distances from it would be infinite",
+			    (double)most);
+			j->failed[thread] = true;
+			return;
+		}
 		j->hash[i] = digest_xxh64(v, dim * sizeof *v, 0);
 	}
 }
