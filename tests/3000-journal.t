@@ -78,7 +78,25 @@ check "readers during compactions see every Trial once" "
 		test \$(jq -r .id seen | grep -c '^r') -eq 300 || exit 1
 	done; wait; trial-list busy | test \$(wc -l) -eq 348"
 check "an idempotent append after compaction" "trial-list busy | head -n 200 | trial-append busy >o2 && trial-list busy | test \$(wc -l) -eq 348"
-status 3 "a damaged zstd batch" "trial-compact --zstd busy >o2; f=\$(ls $j/busy/*.zst); head -c 100 \$f >cut; mv cut \$f; trial-list busy"
+check "a zstd batch has a checksum" "trial-compact --zstd busy >o2; f=\$(ls $j/busy/*.zst); cp \$f whole; zstd -lv whole | grep -q XXH64"
+: >empty
+head -c 100 whole >cut
+head -c -4 whole >nosum
+# The last byte of the checksum, and one amidst the compressed data.
+flip() { head -c $(($1 - 1)) whole; tail -c "+$1" whole | head -c 1 | tr '\000-\377' '\001-\377\000'; tail -c "+$(($1 + 1))" whole; }
+flip "$(wc -c <whole)" >badsum
+flip $(($(wc -c <whole) / 2)) >flipped
+batch=$(ls $j/busy/*.zst)
+for damage in empty cut nosum badsum flipped; do
+	cp $damage "$batch"
+	status 3 "a damaged zstd batch: $damage" trial-list busy
+	says "${batch##*/}' is damaged" "it is named"
+	status 3 "which a compaction refuses" trial-compact busy
+	check "and leaves alone" "cmp $damage $batch && test \$(ls $j/busy | wc -l) -eq 1"
+done
+zstd -dcq whole >plain
+zstd -q --no-check -c plain >"$batch"
+check "one that others wrote without a checksum is read" "trial-list busy | cmp - plain"
 
 # ---- nothing there ----
 status 1 "no such index" trial-list nothing
