@@ -37,6 +37,10 @@ same f "configs left out" "printf '%s\n' '{\"ef_construction\":31,\"ef_search\":
 check "a Trial is printed verbatim" "trial-best --by latency x | cmp - $(sed -n 4p trials >d; echo d)"
 check "from stdin" "trial-best --by recall - <trials | jq -e '.id == \"e\"'"
 
+check "one that others stored with an impossible recall never wins" "mkdir -p store/primary/_hnsw_trials/odd; (trial one 20 30 1 500 odd; trial two 20 30 2 500 odd; trial minus 20 30 1 -5 odd) >store/primary/_hnsw_trials/odd/batch_00000000000000000001.jsonl; for rule in recall latency pareto winner; do trial-best --by \$rule odd 2>warn | jq -e '.id == \"one\"' || exit 1; done; trial-best --jq .metrics.recall_at_k odd | jq -e '.id == \"one\"' && trial-best --by frontier odd | jq -e '.id == \"one\"'"
+check "and is told of" "grep -q \"skipping Trial 'two': metrics.recall_at_k is 2, expected 0..1\" warn && grep -q \"skipping Trial 'minus'\" warn"
+check "but listed" "trial-list odd | test \$(wc -l) -eq 3"
+
 # A thousand random Trials against a plain computation.
 awk 'BEGIN {srand(11); for (i = 0; i < 1000; i++) printf "%d %d %.3f %d\n", 10 + rand() * 90, 10 + rand() * 90, 0.8 + int(rand() * 200) / 1000, 100 + int(rand() * 500)}' >random
 n=0
