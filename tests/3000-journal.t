@@ -48,6 +48,22 @@ trial third 1 1 1 1 order >$j/order/batch_00000000000000000030.jsonl
 check "order is by stamp, then by line" "trial-list order | jq -r .id | tr '\n' ' ' | grep -qx 'first second third '"
 check "a batch is never overwritten" "before=\$(ls $j/order); trial fourth 1 1 1 1 order | trial-append order >o2; test \$(ls $j/order | wc -l) -eq 3"
 
+for last in 18446744073709551616 99999999999999999999; do
+	trial last 1 1 1 1 order >$j/order/batch_$last.jsonl
+	ls $j/order >l1
+	for program in trial-list trial-compact trial-append; do
+		status 3 "$program: a stamp that is no number of 63 bits" "trial a 1 1 1 1 order | $program order"
+		says "'batch_$last.jsonl' in '_hnsw_trials/order' has a stamp above 9223372036854775807" "is named"
+	done
+	check "nothing was changed" "ls $j/order | cmp - l1"
+	rm $j/order/batch_$last.jsonl
+done
+trial last 1 1 1 1 order >$j/order/batch_09223372036854775807.jsonl
+check "the last stamp that there is" "trial-list order >before; trial-compact order && trial-list order | cmp - before && trial a2 1 1 1 1 order | trial-append order && trial-list order >before && test \$(wc -l <before) -eq 6"
+status 3 "nothing comes after it" trial-compact order
+says "batch_compacted_09223372036854775807.jsonl' has the last stamp that there is" "and it is named"
+check "nothing was lost" "trial-list order | cmp - before"
+
 # ---- two writers at once, and a reader ----
 writer() { for i in $(seq 100); do trial "$1-$i" 1 1 1 1 race; done | trial-append --batch 3 race >"ack-$1"; }
 check "eight writers lose nothing" "for w in 1 2 3 4 5 6 7 8; do writer \$w & done; wait; cat ack-* | jq -r .id | sort >want; trial-list race | jq -r .id | sort >got; test \$(wc -l <got) -eq 800 && cmp want got"
