@@ -25,6 +25,16 @@ check "jq: null, text and errors skip a Trial with a warning" "trial-best --jq '
 status 1 "jq: nothing but nulls" trial-best -q --jq null x
 status 2 "jq: what does not compile" trial-best --jq '.metrics |' x
 says "cannot compile jq program" "is told of"
+for module in 'import "nowhere" as a; 1' 'import "nowhere" as $a; 1' 'include "nowhere"; 1' 'include "nowhere" {search: "/"}; 1'; do
+	status 2 "jq: a module that is not there: $module" trial-best --jq "$module" x
+	says "module not found: nowhere" "is told of"
+done
+echo 'def twice: 2 * .;' >own.jq
+same b "jq: one of the working directory" best --jq 'include "own"; .metrics.recall_at_k | twice'
+for program in input input_filename input_line_number get_search_list '"a" | modulemeta' halt; do
+	status 1 "jq: nothing for $program" trial-best --jq "$program" x
+	says "skipping Trial 'a'" "each is skipped"
+done
 status 2 "an unknown rule" trial-best --by fastest x
 says "unknown rule 'fastest', expected one of recall, latency, pareto, winner, frontier" "with those that there are"
 status 2 "two rules" trial-best --by recall --jq . x
