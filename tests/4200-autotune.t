@@ -38,6 +38,10 @@ status 1 "an eval set that is nowhere" autotune --trust-stored docs nowhere
 check "a dead run is resumed" "rm -rf store/primary/_hnsw_trials store/primary/_hnsw_promotions; (autotune -q --trust-stored docs >/dev/null 2>&1 & pid=\$!; while ! ls store/primary/_hnsw_trials/docs/* >/dev/null 2>&1; do sleep 0.01; done; kill -9 \$pid; pkill -9 -f 'hnsw-b[ue].* docs' ; wait \$pid) 2>/dev/null; sleep 0.3; autotune --trust-stored docs | jq -e '.promoted and .trials == 5' && trial-list docs | jq -s 'map([.config.ef_construction, .config.ef_search]) | unique | length' | grep -qx 5"
 says "of the Trials are in the journal already" "without measuring again"
 
+mkdir tmp
+status 5 "a run that is interrupted" "TMPDIR=$PWD/tmp autotune -q --trust-stored --grid 70/20,71/20,72/20,73/20 docs & pid=\$!; while test -z \"\$(ls tmp)\"; do sleep 0.01; done; kill -TERM \$pid; wait \$pid"
+check "leaves nothing behind" rmdir tmp
+
 # ---- one at a time ----
 hnsw-store lock primary/_hnsw_tuning/docs -- sleep 3 &
 sleep 0.3
