@@ -74,6 +74,8 @@ check "hnsw-info by name" hnsw-info --check docs
 check "again: reused" activate docs
 says "is served already" "which is said"
 g1=$(jq -r .generation first)
+status 3 "a promoted config that no index can have" "trial one 20 30 1 1 odd | sed 's/\"m\":16/\"m\":1/' | trial-append | promote odd >o2; ingest odd v.jsonl >o2; activate odd"
+says "m=1 is out of range 2..512" "is told of"
 check "another config" "trial-list docs | jq -r 'select(.config.ef_construction == 20) | .id' | tail -n 1 >id; promote docs \$(cat id) >o2; activate --min-recall 0.1 docs | jq -e --arg g1 $g1 '.previous == \$g1 and .generation != \$g1 and .config.ef_construction == 20'"
 cp $active/$g1/index.hnsw kept
 check "rollback and activate return to the very file" "rollback docs >o2; activate docs | jq -e --arg g1 $g1 '.generation == \$g1' && cmp kept $active/$g1/index.hnsw"
