@@ -294,8 +294,10 @@ static int write_out(const struct evalset *e, struct err *err)
 	evalset_write(&cli_out.b, e);
 	if (!o.output || strcmp(o.output, "-") == 0)
 		return buf_ok(&cli_out.b, err);
-	if (buf_ok(&cli_out.b, err) != 0 || io_file_open(&f, o.output, err) != 0)
+	if (buf_ok(&cli_out.b, err) != 0 || io_file_open(&f, o.output, err) != 0) {
+		buf_clear(&cli_out.b);
 		return -1;
+	}
 	int ret = io_file_write(&f, cli_out.b.data, cli_out.b.len, err);
 	if (ret == 0)
 		ret = io_file_commit(&f, IO_REPLACE, err);

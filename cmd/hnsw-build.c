@@ -45,12 +45,26 @@ static struct cli cli = {
     CLI_OPTS(opts),
 };
 
+/* ERR_DATA unless a value that no option replaces is in range. */
+static int check_range(const char *key, uint32_t v, uint32_t min, uint32_t max, bool replaced,
+		       struct err *err)
+{
+	if (replaced || (v >= min && v <= max))
+		return 0;
+	return err_set(err, ERR_DATA, "%s=%u is out of range %u..%u", key, v, min, max);
+}
+
 static int read_config(struct config *c, struct err *err)
 {
 	struct buf text = BUF_INIT;
 	int ret = strcmp(o.config, "-") == 0 ? io_read_fd(0, "stdin", 1 << 20, &text, err)
 					     : io_read_file(o.config, 1 << 20, &text, err);
-	if (ret == 0 && config_parse(buf_span(&text), c, err) != 0)
+	if (ret == 0 &&
+	    (config_parse(buf_span(&text), c, err) != 0 ||
+	     check_range("m", c->m, HNSW_MIN_M, HNSW_MAX_M, o.m, err) != 0 ||
+	     check_range("ef_construction", c->ef_construction, 1, HNSW_MAX_EF, o.ef_construction,
+			 err) != 0 ||
+	     check_range("ef_search", c->ef_search, 1, HNSW_MAX_EF, o.ef_search, err) != 0))
 		ret = err_prefix(err, "config '%s'", o.config);
 	buf_release(&text);
 	return ret;

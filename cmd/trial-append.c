@@ -2,6 +2,7 @@
 /* trial-append - make Trials durable, then echo them */
 #include <string.h>
 
+#include "base/clock.h"
 #include "catalog/catalog.h"
 #include "cli/cli.h"
 #include "record/trial_writer.h"
@@ -77,8 +78,13 @@ static int turn_to(struct state *s, struct span raw_name, struct err *err)
 static int take_line(struct state *s, struct span line, struct err *err)
 {
 	struct trial t;
-	if (trial_parse(&t, line, err) != 0)
+	uint64_t at;
+	if (trial_parse(&t, line, err) != 0 || trial_check_metrics(&t, err) != 0)
 		return -1;
+	if (clock_parse(t.created_at, &at) != 0)
+		return err_set(err, ERR_DATA,
+			       "created_at is '%.*s', expected a time as 2026-04-16T15:26:21Z",
+			       (int)(t.created_at.n < 100 ? t.created_at.n : 100), t.created_at.p);
 	if (s->only && !scan_text_is(t.index_name, span_of(s->only)))
 		return err_set(err, ERR_DATA,
 			       "is of index '%.*s', expected '%s' (hnsw-bench --index sets it)",
@@ -87,6 +93,15 @@ static int take_line(struct state *s, struct span line, struct err *err)
 		return -1;
 	trial_writer_hold(&s->writer, &t);
 	return s->writer.count >= o.batch ? flush_held(s, err) : 0;
+}
+
+/* The input cannot be read on; what it had before counts. */
+static int end_early(struct state *s, struct err *err)
+{
+	struct err why = *err;
+	if (flush_held(s, err) == 0)
+		*err = why;
+	return -1;
 }
 
 static int run(struct state *s, struct io_lines *lines, struct err *err)
@@ -100,7 +115,7 @@ static int run(struct state *s, struct io_lines *lines, struct err *err)
 		}
 		int got = io_lines_next(lines, &line, err);
 		if (got < 0)
-			return -1;
+			return end_early(s, err);
 		if (got == 0)
 			return flush_held(s, err);
 		if (line.n == 0 || take_line(s, line, err) == 0)
@@ -108,7 +123,7 @@ static int run(struct state *s, struct io_lines *lines, struct err *err)
 		if (err->code != ERR_DATA && err->code != ERR_USAGE)
 			return -1;
 		err->code = ERR_DATA;
-		err_prefix(err, "line %llu", (unsigned long long)lines->number);
+		err_prefix(err, "stdin: line %llu", (unsigned long long)lines->number);
 		s->status = cli_error(&cli, err);
 	}
 }

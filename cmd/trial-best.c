@@ -74,6 +74,11 @@ static int by_expression(struct state *s, const struct trial *t, struct err *err
 static int take_trial(void *ctx, const struct trial *t, struct err *err)
 {
 	struct state *s = ctx;
+	struct err why;
+	if (trial_check_metrics(t, &why) != 0) {
+		cli_note(&cli, "skipping Trial '%.*s': %s", (int)t->id.n, t->id.p, why.msg);
+		return 0;
+	}
 	if (!admitted(s, t))
 		return 0;
 	if (s->filter)

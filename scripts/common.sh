@@ -4,6 +4,7 @@ set -eu
 LC_ALL=C
 export LC_ALL
 P='@PROGPREFIX@'
+trap 'exit 5' INT TERM
 quiet=
 verbose=
 store=${HNSW_STORE:-./store}
@@ -113,8 +114,11 @@ want_share() {
 make_tmp() {
 	tmp=$(mktemp -d "${TMPDIR:-/tmp}/$prog.XXXXXX") || die 6 "cannot create a temporary directory"
 	trap 'rm -rf "$tmp"' EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM
+}
+
+# unwritten FILE: what jq, printf or cat could not write to $tmp/FILE
+unwritten() {
+	die 6 "cannot write '$tmp/$1'"
 }
 
 # The bucket that an index lives in.
@@ -137,12 +141,12 @@ under_lock() {
 	shift 3
 	# That the variable was exported by accident shows in the lock being free.
 	if [ "${HNSW_TUNING:-}" = "$lock_name" ] &&
-		! "${P}hnsw-store" -S "$store" lock "$lock_key" -- true 2>/dev/null; then
+		! "${P}hnsw-store" -S "$store" lock -- "$lock_key" true 2>/dev/null; then
 		return
 	fi
 	HNSW_TUNING=$lock_name
 	export HNSW_TUNING
-	exec "${P}hnsw-store" -S "$store" lock --wait "$lock_wait" "$lock_key" -- "$0" "$@"
+	exec "${P}hnsw-store" -S "$store" lock --wait "$lock_wait" -- "$lock_key" "$0" "$@"
 }
 
 # Whether an operand is a file, as the programs see it.

@@ -44,6 +44,12 @@ check "ef_search is no part of the graph" "test \$(hnsw-build -s 99 v.jsonl -o c
 check "a config on stdin" "echo '{\"ef_construction\":33,\"ef_search\":44,\"seed\":7,\"m\":5}' | hnsw-build --config - v.jsonl -o c.hnsw | jq -e '.config == {ef_construction: 33, ef_search: 44, seed: 7, m: 5}'"
 check "without m it is 32, without a seed 42" "echo '{\"ef_construction\":33,\"ef_search\":44,\"seed\":null}' | hnsw-build --config - v.jsonl -o c.hnsw | jq -e '.config == {ef_construction: 33, ef_search: 44, seed: 42, m: 32}'"
 check "options go before it" "echo '{\"ef_construction\":33,\"ef_search\":44,\"m\":5}' >c.json; hnsw-build --config c.json -m 6 v.jsonl -o c.hnsw | jq -e '.config.m == 6'"
+for bad in '"m":1' '"m":513' '"m":16,"ef_construction":1000001' '"m":16,"ef_search":1000001'; do
+	status 3 "a config out of range: $bad" "echo '{\"ef_construction\":33,\"ef_search\":44,$bad}' >bad.json; hnsw-build --config bad.json v.jsonl -o bad.hnsw"
+	says "config 'bad.json': " "is named"
+	says " is out of range " "and what is wrong with it"
+done
+check "unless an option replaces it" "echo '{\"ef_construction\":33,\"ef_search\":44,\"m\":1}' | hnsw-build --config - -m 6 v.jsonl -o c.hnsw | jq -e '.config.m == 6'"
 status 3 "a config without ef_search" "echo '{\"ef_construction\":33}' | hnsw-build --config - v.jsonl -o c.hnsw"
 says "has no 'ef_search'" "is told of"
 status 3 "a config of text" "echo '{\"ef_construction\":\"x\",\"ef_search\":1}' | hnsw-build --config - v.jsonl -o c.hnsw"

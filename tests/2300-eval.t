@@ -19,6 +19,8 @@ check "the record is as it should be" "jq -e '.name == \"l2\" and .k == 7 and (.
 check "a sample is no answer to itself" "evalset -q -N 100 v.jsonl | jq -e '(.queries | length) == 100 and all(.queries[]; .exclude == .id and ([.id] - .ground_truth == [.id]))'"
 check "equal seeds sample alike" "evalset -q -N 50 v.jsonl | jq -c .queries >a; evalset -q -N 50 v.jsonl | jq -c .queries | cmp - a; evalset -q -N 50 --seed 9 v.jsonl | jq -c .queries | cmp -s - a; test \$? -eq 1"
 check "at most half is sampled" "head -n 5 v.jsonl | evalset -q - | jq -e '(.queries | length) == 2'"
+status 6 "an eval set that cannot be written" "evalset -q -N 5 -o nodir/x.json v.jsonl"
+check "is not printed either" "test ! -s out"
 check "held-out queries are taken out" "evalset -q -N 200 --hold-out rest.jsonl -o held.json v.jsonl && test \$(wc -l <rest.jsonl) -eq 1300 &&
 	jq -r '.queries[].id' held.json >ids && ! jq -r .id rest.jsonl | grep -qxFf ids && jq -e 'all(.queries[]; .exclude == null)' held.json"
 check "and their answers are among the rest" "jq -r '.queries[].ground_truth[]' held.json | sort -u >a; jq -r .id rest.jsonl | sort >b; test -z \"\$(comm -23 a b)\""
@@ -112,5 +114,7 @@ check "a part of it, and the smallest ef_search that reaches a target" "hnsw-ben
 	test \$(wc -l <c.out) -eq 42 && jq -es '(.[-1].ef_search as \$e | .[:-1] | map(select(.recall_at_k >= 0.5)) | .[0].ef_search == \$e) and .[-1].target_recall == 0.5' c.out"
 status 1 "a target that nothing reaches" "jq -c '.queries |= map(.ground_truth[0] = \"nobody\")' ce.json >never.json; hnsw-bench --curve --target-recall 1 c.rec never.json"
 check "tells so in its last line" "jq -es '.[-1] | .target_recall == 1 and .ef_search == null' out"
+status 2 "a range of too many" hnsw-bench --curve=1:100001 c.rec ce.json
+says "expected LO:HI in 1..1000000, of at most 100000 values" "is told of"
 status 2 "curve and timed widths" hnsw-bench --curve -s 10 c.rec ce.json
 finish

@@ -12,7 +12,7 @@ check "again: acknowledged, not written again" "trial-append x <one | cmp - one 
 check "twice in one stream neither" "(trial b 1 1 1 1; trial b 1 1 1 1; trial c 1 1 1 1) | trial-append x | test \$(wc -l) -eq 3 && trial-list x | jq -r .id | tr '\n' ' ' | grep -qx 'a b c '"
 check "without a name: the index that each names" "(trial d 1 1 1 1 y; trial e 1 1 1 1 z; trial f 1 1 1 1 y) | trial-append | jq -r .id | tr '\n' ' ' | grep -qx 'd e f ' && trial-list y | test \$(wc -l) -eq 2 && trial-list z | test \$(wc -l) -eq 1"
 status 3 "a Trial of another index" "trial g 1 1 1 1 y | trial-append x"
-says "line 1: is of index 'y', expected 'x'" "is told of"
+says "stdin: line 1: is of index 'y', expected 'x'" "is told of"
 check "keys that we do not know are kept byte by byte" "printf '%s\n' '{ \"extra\" : [1.50,2e3, 12345678901234567890], \"id\":\"odd\",\"index_name\":\"x\",\"eval_set\":\"e\",\"config\":{\"ef_construction\":1,\"ef_search\":1,\"mystery\":null},\"metrics\":{\"build_time_secs\":1,\"search_latency_p50_us\":1,\"search_latency_p95_us\":1,\"search_latency_p99_us\":1,\"recall_at_k\":0.96,\"memory_bytes\":1,\"vectors\":1,\"eval_queries\":1,\"brute_force_latency_us\":0},\"created_at\":\"2026-04-16T15:26:21.123456789Z\"}' >odd; trial-append x <odd | cmp - odd && trial-list x | tail -n 1 | cmp - odd"
 check "a batch of four by default" "for i in 1 2 3 4 5 6 7 8 9; do trial n\$i 1 1 1 1 batch; done | trial-append batch >out2; ls $j/batch | test \$(wc -l) -eq 3; for f in $j/batch/*; do wc -l <\$f; done | tr '\n' ' ' | grep -qx '4 4 1 '"
 check "a pause flushes" "mkfifo to; trial-append pause <to >echoed & exec 3>to; trial p1 1 1 1 1 pause >&3; i=0; while test ! -s echoed -a \$i -lt 100; do sleep 0.05; i=\$((i + 1)); done; test -s echoed; rc=\$?; exec 3>&-; wait; test \$rc -eq 0"
@@ -20,13 +20,21 @@ check "a pause flushes" "mkfifo to; trial-append pause <to >echoed & exec 3>to; 
 # ---- malformed lines ----
 trial good1 1 1 1 1 m >good1
 trial good2 1 1 1 1 m >good2
-for bad in 'nonsense' '{}' '{"id":"x"}' '[]' "$(trial t 1 1 nan 1 m)" "$(trial t 1 1 1e999 1 m)" "$(trial t 1 1 '"1"' 1 m)" "$(trial t -1 1 1 1 m)" "$(trial t 1.5 1 1 1 m)" "$(trial '' 1 1 1 1 m)" "$(trial t 1 1 1 1 m | sed 's/"recall_at_k":[^,]*,//')" "$(trial t 1 1 1 1 m | cut -c1-200)"; do
+for bad in 'nonsense' '{}' '{"id":"x"}' '[]' "$(trial t 1 1 nan 1 m)" "$(trial t 1 1 1e999 1 m)" "$(trial t 1 1 '"1"' 1 m)" "$(trial t -1 1 1 1 m)" "$(trial t 1.5 1 1 1 m)" "$(trial t 1 1 1.0001 1 m)" "$(trial t 1 1 -0.5 1 m)" "$(trial t 1 1 1 -1 m)" "$(trial t 1 1 1 1 m | sed 's/"build_time_secs":1.5/"build_time_secs":-1/')" "$(trial t 1 1 1 1 m | sed 's/"memory_bytes":1000/"memory_bytes":-1/')" "$(trial t 1 1 1 1 m | sed 's/2026-04-16T/yesterday/')" "$(trial '' 1 1 1 1 m)" "$(trial t 1 1 1 1 m | sed 's/"recall_at_k":[^,]*,//')" "$(trial t 1 1 1 1 m | cut -c1-200)"; do
 	printf '%s\n' "$bad" >bad
 	status 3 "refused: $(printf '%.40s' "$bad")" "cat good1 bad good2 | trial-append m"
-	says "line 2: " "its line"
+	says "stdin: line 2: " "its line"
 	check "what stands around it is kept" "cat good1 good2 | cmp - out && trial-list m | cat good1 good2 | cmp - out"
 done
 check "the metric that is missing is named" "cat err >e; trial t 1 1 1 1 m | sed 's/\"recall_at_k\":[^,]*,//' | trial-append m 2>e; grep -q \"has no key 'metrics.recall_at_k'\" e"
+check "so is the id that is empty" "trial '' 1 1 1 1 m | trial-append m 2>e; grep -q 'the id is empty' e"
+# A Trial that is N bytes long, by its note.
+long() { trial long 1 1 1 1 m | tr -d '\n' | awk -v n="$1" '{ head = $0; sub(/null}$/, "\"", head); printf "%s", head; for (i = length(head) + 2; i < n; i += 64) printf "%.*s", n - i, "                                                                "; print "\"}" }'; }
+status 3 "a line above 16 MiB" "(cat good1; long 16777217) | trial-append m"
+says "stdin: line 2 is longer than 16777216 bytes" "is refused"
+check "what came before it is kept" "cat good1 | cmp - out"
+status 3 "so it is without its newline" "long 16777217 | tr -d '\n' | trial-append m"
+check "one of 16 MiB is taken" "long 16777216 | sed 's/_name\":\"m/_name\":\"l/' | trial-append l | test \$(wc -c) -eq 16777217"
 printf 'torn {\n' >"$j/m/batch_00000000000000000005.jsonl"
 printf '{"id":"cut' >"$j/m/batch_00000000000000000006.jsonl"
 check "torn lines in the store are skipped" "cat good1 good2 >both; trial-list m 2>warn | cmp - both"
@@ -39,6 +47,22 @@ trial third 1 1 1 1 order >$j/order/batch_00000000000000000030.jsonl
 (trial first 1 1 1 1 order; trial second 1 1 1 1 order) >$j/order/batch_00000000000000000010.jsonl
 check "order is by stamp, then by line" "trial-list order | jq -r .id | tr '\n' ' ' | grep -qx 'first second third '"
 check "a batch is never overwritten" "before=\$(ls $j/order); trial fourth 1 1 1 1 order | trial-append order >o2; test \$(ls $j/order | wc -l) -eq 3"
+
+for last in 18446744073709551616 99999999999999999999; do
+	trial last 1 1 1 1 order >$j/order/batch_$last.jsonl
+	ls $j/order >l1
+	for program in trial-list trial-compact trial-append; do
+		status 3 "$program: a stamp that is no number of 63 bits" "trial a 1 1 1 1 order | $program order"
+		says "'batch_$last.jsonl' in '_hnsw_trials/order' has a stamp above 9223372036854775807" "is named"
+	done
+	check "nothing was changed" "ls $j/order | cmp - l1"
+	rm $j/order/batch_$last.jsonl
+done
+trial last 1 1 1 1 order >$j/order/batch_09223372036854775807.jsonl
+check "the last stamp that there is" "trial-list order >before; trial-compact order && trial-list order | cmp - before && trial a2 1 1 1 1 order | trial-append order && trial-list order >before && test \$(wc -l <before) -eq 6"
+status 3 "nothing comes after it" trial-compact order
+says "batch_compacted_09223372036854775807.jsonl' has the last stamp that there is" "and it is named"
+check "nothing was lost" "trial-list order | cmp - before"
 
 # ---- two writers at once, and a reader ----
 writer() { for i in $(seq 100); do trial "$1-$i" 1 1 1 1 race; done | trial-append --batch 3 race >"ack-$1"; }
@@ -78,7 +102,25 @@ check "readers during compactions see every Trial once" "
 		test \$(jq -r .id seen | grep -c '^r') -eq 300 || exit 1
 	done; wait; trial-list busy | test \$(wc -l) -eq 348"
 check "an idempotent append after compaction" "trial-list busy | head -n 200 | trial-append busy >o2 && trial-list busy | test \$(wc -l) -eq 348"
-status 3 "a damaged zstd batch" "trial-compact --zstd busy >o2; f=\$(ls $j/busy/*.zst); head -c 100 \$f >cut; mv cut \$f; trial-list busy"
+check "a zstd batch has a checksum" "trial-compact --zstd busy >o2; f=\$(ls $j/busy/*.zst); cp \$f whole; zstd -lv whole | grep -q XXH64"
+: >empty
+head -c 100 whole >cut
+head -c -4 whole >nosum
+# The last byte of the checksum, and one amidst the compressed data.
+flip() { head -c $(($1 - 1)) whole; tail -c "+$1" whole | head -c 1 | tr '\000-\377' '\001-\377\000'; tail -c "+$(($1 + 1))" whole; }
+flip "$(wc -c <whole)" >badsum
+flip $(($(wc -c <whole) / 2)) >flipped
+batch=$(ls $j/busy/*.zst)
+for damage in empty cut nosum badsum flipped; do
+	cp $damage "$batch"
+	status 3 "a damaged zstd batch: $damage" trial-list busy
+	says "${batch##*/}' is damaged" "it is named"
+	status 3 "which a compaction refuses" trial-compact busy
+	check "and leaves alone" "cmp $damage $batch && test \$(ls $j/busy | wc -l) -eq 1"
+done
+zstd -dcq whole >plain
+zstd -q --no-check -c plain >"$batch"
+check "one that others wrote without a checksum is read" "trial-list busy | cmp - plain"
 
 # ---- nothing there ----
 status 1 "no such index" trial-list nothing

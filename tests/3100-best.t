@@ -25,6 +25,16 @@ check "jq: null, text and errors skip a Trial with a warning" "trial-best --jq '
 status 1 "jq: nothing but nulls" trial-best -q --jq null x
 status 2 "jq: what does not compile" trial-best --jq '.metrics |' x
 says "cannot compile jq program" "is told of"
+for module in 'import "nowhere" as a; 1' 'import "nowhere" as $a; 1' 'include "nowhere"; 1' 'include "nowhere" {search: "/"}; 1'; do
+	status 2 "jq: a module that is not there: $module" trial-best --jq "$module" x
+	says "module not found: nowhere" "is told of"
+done
+echo 'def twice: 2 * .;' >own.jq
+same b "jq: one of the working directory" best --jq 'include "own"; .metrics.recall_at_k | twice'
+for program in input input_filename input_line_number get_search_list '"a" | modulemeta' halt; do
+	status 1 "jq: nothing for $program" trial-best --jq "$program" x
+	says "skipping Trial 'a'" "each is skipped"
+done
 status 2 "an unknown rule" trial-best --by fastest x
 says "unknown rule 'fastest', expected one of recall, latency, pareto, winner, frontier" "with those that there are"
 status 2 "two rules" trial-best --by recall --jq . x
@@ -36,6 +46,10 @@ status 1 "a floor that none reaches" "trial-best --min-recall 1 - <<-EOF
 same f "configs left out" "printf '%s\n' '{\"ef_construction\":31,\"ef_search\":30,\"m\":16}' '{\"ef_construction\":10,\"ef_search\":10,\"m\":16,\"seed\":42}' >no; trial-best --by latency --exclude no x | jq -r .id | sed s/a/f/"
 check "a Trial is printed verbatim" "trial-best --by latency x | cmp - $(sed -n 4p trials >d; echo d)"
 check "from stdin" "trial-best --by recall - <trials | jq -e '.id == \"e\"'"
+
+check "one that others stored with an impossible recall never wins" "mkdir -p store/primary/_hnsw_trials/odd; (trial one 20 30 1 500 odd; trial two 20 30 2 500 odd; trial minus 20 30 1 -5 odd) >store/primary/_hnsw_trials/odd/batch_00000000000000000001.jsonl; for rule in recall latency pareto winner; do trial-best --by \$rule odd 2>warn | jq -e '.id == \"one\"' || exit 1; done; trial-best --jq .metrics.recall_at_k odd | jq -e '.id == \"one\"' && trial-best --by frontier odd | jq -e '.id == \"one\"'"
+check "and is told of" "grep -q \"skipping Trial 'two': metrics.recall_at_k is 2, expected 0..1\" warn && grep -q \"skipping Trial 'minus'\" warn"
+check "but listed" "trial-list odd | test \$(wc -l) -eq 3"
 
 # A thousand random Trials against a plain computation.
 awk 'BEGIN {srand(11); for (i = 0; i < 1000; i++) printf "%d %d %.3f %d\n", 10 + rand() * 90, 10 + rand() * 90, 0.8 + int(rand() * 200) / 1000, 100 + int(rand() * 500)}' >random

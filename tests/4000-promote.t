@@ -86,12 +86,15 @@ check "the history is capped at 50" "for i in \$(seq 56); do promote x b >/dev/n
 check "so is what was rolled back" "for i in \$(seq 55); do rollback x >last || promote x b >last; done; jq -e '(.rolled_back | length) <= 50' last"
 check "a file of the original: no revision, nanoseconds, unknown keys" "echo '{\"index_name\":\"old\",\"current\":{\"config\":{\"ef_construction\":80,\"ef_search\":30,\"seed\":null},\"trial_id\":\"trial-1-aaaaaaaa\",\"promoted_at\":\"2026-04-16T15:26:21.123456789Z\",\"promoted_by\":\"j\",\"note\":null,\"x\":1.50},\"history\":[],\"y\":[1e3]}' >store/primary/_hnsw_promotions/old.json; promoted old | grep -qx '{\"ef_construction\":80,\"ef_search\":30,\"seed\":42,\"m\":32}'"
 check "is carried on byte by byte" "trial o 1 1 1 1 old | trial-append >o2; promote old o >o2; grep -q '\"promoted_at\":\"2026-04-16T15:26:21.123456789Z\",\"promoted_by\":\"j\",\"note\":null,\"x\":1.50' store/primary/_hnsw_promotions/old.json && grep -q '\"y\":\[1e3\]' store/primary/_hnsw_promotions/old.json && jq -e '.revision == 1 and .current.config.m == 16' store/primary/_hnsw_promotions/old.json"
-for bad in '' '{' '[]' '{"current":{}}' '{"current":{"config":{},"trial_id":"x"}}' '{"history":{}}' '{"revision":-1}' 'null'; do
+for bad in '' '{' '[]' '{"current":{}}' '{"current":{"config":{},"trial_id":"x"}}' '{"history":{}}' '{"revision":-1}' 'null' '{}' '{"index_name":"x","current":null}' '{"index_name":null}'; do
 	printf '%s' "$bad" >store/primary/_hnsw_promotions/bad.json
 	trial o 1 1 1 1 bad | trial-append >out 2>err
 	status 3 "a malformed file: $bad" promote bad o
 	check "is left as it is" "printf '%s' '$bad' | cmp - store/primary/_hnsw_promotions/bad.json"
 done
+echo '{"index_name":"x"}' >store/primary/_hnsw_promotions/bad.json
+status 3 "a file of another index" promoted bad
+says "'_hnsw_promotions/bad.json' has the index_name 'x', expected 'bad'" "is told of"
 rm store/primary/_hnsw_promotions/bad.json
 check "jq reads it" "jq -e .index_name $p"
 check "--list prints all" "promoted --list | jq -r .index_name | sort | tr '\n' ' ' | grep -q 'data fresh old x '"

@@ -38,6 +38,10 @@ status 1 "an eval set that is nowhere" autotune --trust-stored docs nowhere
 check "a dead run is resumed" "rm -rf store/primary/_hnsw_trials store/primary/_hnsw_promotions; (autotune -q --trust-stored docs >/dev/null 2>&1 & pid=\$!; while ! ls store/primary/_hnsw_trials/docs/* >/dev/null 2>&1; do sleep 0.01; done; kill -9 \$pid; pkill -9 -f 'hnsw-b[ue].* docs' ; wait \$pid) 2>/dev/null; sleep 0.3; autotune --trust-stored docs | jq -e '.promoted and .trials == 5' && trial-list docs | jq -s 'map([.config.ef_construction, .config.ef_search]) | unique | length' | grep -qx 5"
 says "of the Trials are in the journal already" "without measuring again"
 
+mkdir tmp
+status 5 "a run that is interrupted" "TMPDIR=$PWD/tmp autotune -q --trust-stored --grid 70/20,71/20,72/20,73/20 docs & pid=\$!; while test -z \"\$(ls tmp)\"; do sleep 0.01; done; kill -TERM \$pid; wait \$pid"
+check "leaves nothing behind" rmdir tmp
+
 # ---- one at a time ----
 hnsw-store lock primary/_hnsw_tuning/docs -- sleep 3 &
 sleep 0.3
@@ -70,6 +74,8 @@ check "hnsw-info by name" hnsw-info --check docs
 check "again: reused" activate docs
 says "is served already" "which is said"
 g1=$(jq -r .generation first)
+status 3 "a promoted config that no index can have" "trial one 20 30 1 1 odd | sed 's/\"m\":16/\"m\":1/' | trial-append | promote odd >o2; ingest odd v.jsonl >o2; activate odd"
+says "m=1 is out of range 2..512" "is told of"
 check "another config" "trial-list docs | jq -r 'select(.config.ef_construction == 20) | .id' | tail -n 1 >id; promote docs \$(cat id) >o2; activate --min-recall 0.1 docs | jq -e --arg g1 $g1 '.previous == \$g1 and .generation != \$g1 and .config.ef_construction == 20'"
 cp $active/$g1/index.hnsw kept
 check "rollback and activate return to the very file" "rollback docs >o2; activate docs | jq -e --arg g1 $g1 '.generation == \$g1' && cmp kept $active/$g1/index.hnsw"

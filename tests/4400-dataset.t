@@ -36,6 +36,14 @@ check "an index has each id once" "hnsw-build docs -o t.hnsw && vectors 1 4 9 | 
 check "and once more" "vectors 1 4 10 | ingest --replace docs | jq -e '.total == 26'; hnsw-build docs -o t.hnsw; vectors 1 4 10 | hnsw-search -k 1 t.hnsw | jq -e '.hits[0].id == \"d0\" and .hits[0].distance < 1e-6'"
 check "all rows of a batch" "vectors 5 4 11 e | ingest --replace docs | jq -e '.replaced == 5 and .total == 26' && info docs | jq -e '.vectors == 26'"
 check "a clock that was set back makes no old version new" "for f in store/primary/vectors/docs/batch_*; do last=\$f; done; cp \$last store/primary/vectors/docs/batch_09000000000000000000.hvec; vectors 1 4 12 | ingest --replace docs | jq -e '.batch == \"batch_09000000000000000001.hvec\"'; hnsw-build docs -o t.hnsw; vectors 1 4 12 | hnsw-search -k 1 t.hnsw | jq -e '.hits[0].distance < 1e-6'"
+for last in 09223372036854775807 18446744073709551615 99999999999999999999; do
+	vectors 2 4 1 | ingest end >o
+	mv store/primary/vectors/end/batch_* store/primary/vectors/end/batch_$last.hvec
+	status 3 "after the stamp $last nothing can come" "vectors 1 4 12 | ingest --replace end"
+	says "'batch_$last.hvec' of dataset 'end'" "which is named"
+	check "what is there is read, and nothing was written" "info end | jq -e '.vectors == 2' && test \$(ls store/primary/vectors/end | wc -l) -eq 1"
+	rm -r store/primary/vectors/end
+done
 check "batches of several element types" "printf '[1,2,3,4]\n[5,6,7,8]\n' | hnsw-convert --type u8 -o u8.npy - && printf 'a\nb\n' >ids && vectors 2 4 1 | ingest mixed && ingest --ids ids mixed u8.npy && info mixed >i && info mixed | cmp - i && jq -e '.vectors == 4' i"
 
 # ---- the cache can be lost, damaged, or not be written ----

@@ -27,6 +27,8 @@ for name in plain "two words" "  blanks  " "dots.in.it.." "-dash" "ünïcødé �
 		activate -q -- "$name" >o1 && hnsw-search -k 1 -- "$name" v.jsonl >o1 &&
 		hnsw-info --check -- "$name" >o1 &&
 		index-move -- "$name" "$name" >o1 && hnsw-info --check -- "$name" >o1 && test -d "store/$name" &&
+		autotune -q --trust-stored --grid 30/20 -- "$name" >o1 && activate -q -- "$name" >o1 && activate -- "$name" >o1 &&
+		trial-plot -- "$name" >o1 &&
 		test "$(bucket-list -- "$name" | jq -r .indexes[0])" = "$name" &&
 		test "$(promoted --list | jq -r .index_name)" = "$name"'
 done

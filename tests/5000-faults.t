@@ -41,6 +41,19 @@ status 6 "a compaction on a full disk" trial-compact -S small/store full
 check "lost nothing" "trial-list -S small/store full | cmp - few"
 rm small/fill
 
+# ---- the scripts on a full TMPDIR ----
+head -n 500 v.jsonl | ingest docs >o1
+index-add --eval-set ev docs >o1
+evalset -q -N 20 --save ev docs
+mkdir small/tmp
+head -c 2000000 /dev/zero >small/fill 2>/dev/null
+status 6 "autotune" "TMPDIR=$PWD/small/tmp autotune -q --trust-stored --grid 20/20 docs"
+says "cannot write '$PWD/small/tmp/autotune." "names the file"
+status 6 "activate" "TMPDIR=$PWD/small/tmp activate -q docs"
+says "cannot write '$PWD/small/tmp/activate." "names the file"
+check "nothing is left of either" 'test -z "$(ls -A small/tmp)" && ! promoted docs 2>/dev/null && test ! -e store/primary/_hnsw_active'
+rm -r small/fill small/tmp
+
 vectors 3 4 1 a | ingest -S small/store two >o1
 vectors 3 4 2 b | ingest -S small/store two >o1
 mount -o remount,ro small

@@ -8,6 +8,9 @@
 
 #define CLOCK_TEXT_MAX 40
 
+/* The last stamp that the name of a batch may have: the next free one never wraps. */
+#define CLOCK_STAMP_MAX (UINT64_MAX / 2)
+
 /* Monotonic time in nanoseconds; only differences mean something. */
 uint64_t clock_mono_ns(void);
 

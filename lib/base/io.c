@@ -103,6 +103,12 @@ void io_lines_release(struct io_lines *l)
 	l->data = NULL;
 }
 
+static int too_long(const struct io_lines *l, struct err *err)
+{
+	return err_set(err, ERR_DATA, "%s: line %llu is longer than %zu bytes", l->name,
+		       (unsigned long long)l->number + 1, l->max);
+}
+
 /* Read once more: 1 something came, 0 end, -1 error. */
 static int fill(struct io_lines *l, struct err *err)
 {
@@ -114,8 +120,7 @@ static int fill(struct io_lines *l, struct err *err)
 		l->pos = 0;
 	}
 	if (l->len > l->max)
-		return err_set(err, ERR_DATA, "%s: line %llu is longer than %zu bytes", l->name,
-			       (unsigned long long)l->number + 1, l->max);
+		return too_long(l, err);
 	if (l->len == l->cap) {
 		char *data = realloc(l->data, 2 * l->cap + NUM_PADDING);
 		if (!data)
@@ -145,6 +150,8 @@ int io_lines_next(struct io_lines *l, struct span *line, struct err *err)
 		char *nl = have > looked ? memchr(from + looked, '\n', have - looked) : NULL;
 		if (nl || (l->eof && have)) {
 			size_t n = nl ? (size_t)(nl - from) : have;
+			if (n > l->max)
+				return too_long(l, err);
 			*line = (struct span){from, n};
 			l->pos += n + (nl != NULL);
 			l->number++;

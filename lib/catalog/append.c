@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/num.h"
 #include "catalog/datasets_internal.h"
 #include "record/idset.h"
 
@@ -94,12 +95,19 @@ static int check_against(const struct vec_set *have, const struct dataset_append
 
 /* A stamp later than every batch's, wherever the clock stands: the newest version of a row is
  * that in the last batch. */
-static uint64_t next_stamp(const struct store_names *batches)
+static int next_stamp(const struct store_names *batches, const char *dataset, uint64_t *out,
+		      struct err *err)
 {
 	uint64_t now = clock_wall_us(), last = 0;
-	if (batches->count)
-		last = strtoull(batches->name[batches->count - 1] + strlen("batch_"), NULL, 10);
-	return now > last ? now : last + 1;
+	const char *name = batches->count ? batches->name[batches->count - 1] : NULL;
+	if (name &&
+	    num_u64((struct span){name + strlen("batch_"), 20}, 0, CLOCK_STAMP_MAX - 1, &last) != 0)
+		return err_set(err, ERR_DATA,
+			       "'%s' of dataset '%s' has the last stamp that there is, or one "
+			       "beyond: no batch can follow it",
+			       name, dataset);
+	*out = now > last ? now : last + 1;
+	return 0;
 }
 
 static int write_batch(struct store *s, const struct dataset_append *a, uint64_t stamp,
@@ -187,7 +195,7 @@ static int append_locked(struct catalog *c, const struct dataset_append *a,
 	struct dataset_place place;
 	struct vec_set have = VEC_SET_INIT;
 	const char *again = NULL;
-	uint64_t replaced = 0;
+	uint64_t replaced = 0, stamp = 0;
 	int ret = choose_place(c, a, &place, err);
 	if (ret == 0 && place.batches.count)
 		ret = dataset_open_batches(place.store, a->dataset, &place.batches, LOOSE_BATCHES,
@@ -206,7 +214,8 @@ static int append_locked(struct catalog *c, const struct dataset_append *a,
 	}
 	if (check_against(&have, a, &replaced, err) != 0)
 		goto out;
-	if (!a->dry_run && write_batch(place.store, a, next_stamp(&place.batches), out, err) != 0)
+	if (next_stamp(&place.batches, a->dataset, &stamp, err) != 0 ||
+	    (!a->dry_run && write_batch(place.store, a, stamp, out, err) != 0))
 		goto out;
 	out->rows = a->rows->rows;
 	out->replaced = replaced;

@@ -27,6 +27,11 @@ static int get_from(struct store *s, const char *index, struct promotion *p, str
 		ret = -1;
 	if (ret > 0 && promotion_parse(p, buf_span(&text), err) != 0)
 		ret = err_prefix(err, "promotions of '%s'", index);
+	if (ret > 0 && strcmp(p->index_name, index) != 0) {
+		ret = err_set(err, ERR_DATA, "'%s' has the index_name '%s', expected '%s'",
+			      key.data, p->index_name, index);
+		promotion_release(p);
+	}
 	buf_release(&key);
 	buf_release(&text);
 	return ret;

@@ -159,6 +159,8 @@ static void print_version(const struct cli *c)
 
 /* ---- options ---- */
 
+#define LIST_MAX 100000 /* values of LO:HI */
+
 static void parse_list(const struct cli *c, const struct cli_opt *o, const char *text)
 {
 	struct cli_list *list = o->to;
@@ -171,9 +173,12 @@ static void parse_list(const struct cli *c, const struct cli_opt *o, const char 
 		return;
 	if (colon) {
 		if (num_u64((struct span){text, (size_t)(colon - text)}, min, max, &lo) != 0 ||
-		    num_u64(span_of(colon + 1), lo, max, &hi) != 0 || hi - lo > 100000)
-			cli_usage(c, "bad value '%s' for --%s: expected LO:HI in %llu..%llu", text,
-				  o->name, (unsigned long long)min, (unsigned long long)max);
+		    num_u64(span_of(colon + 1), lo, max, &hi) != 0 || hi - lo >= LIST_MAX)
+			cli_usage(c,
+				  "bad value '%s' for --%s: expected LO:HI in %llu..%llu, of at "
+				  "most %d values",
+				  text, o->name, (unsigned long long)min, (unsigned long long)max,
+				  LIST_MAX);
 		list->v = malloc((hi - lo + 1) * sizeof *list->v);
 		for (uint64_t v = lo; list->v && v <= hi; v++)
 			list->v[list->n++] = (uint32_t)v;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/num.h"
 
 #define STAMP_DIGITS 20
 
@@ -24,7 +25,8 @@ struct batches {
 	size_t count;
 };
 
-static bool parse_name(const char *name, struct batch *b)
+/* 1; 0: the name is of no batch; -1: of one with a stamp above CLOCK_STAMP_MAX. */
+static int parse_name(const char *name, struct batch *b)
 {
 	const char *p = name;
 	*b = (struct batch){.name = name};
@@ -35,14 +37,12 @@ static bool parse_name(const char *name, struct batch *b)
 		b->compacted = true;
 		p += 10;
 	}
-	for (int i = 0; i < STAMP_DIGITS; i++) {
-		unsigned d = (unsigned)(unsigned char)p[i] - '0';
-		if (d > 9)
-			return false;
-		b->stamp = b->stamp * 10 + d;
-	}
-	p += STAMP_DIGITS;
-	return strcmp(p, ".jsonl") == 0 || (b->compacted && strcmp(p, ".jsonl.zst") == 0);
+	struct span stamp = {p, strspn(p, "0123456789")};
+	p += stamp.n;
+	if (stamp.n != STAMP_DIGITS ||
+	    (strcmp(p, ".jsonl") != 0 && !(b->compacted && strcmp(p, ".jsonl.zst") == 0)))
+		return 0;
+	return num_u64(stamp, 0, CLOCK_STAMP_MAX, &b->stamp) == 0 ? 1 : -1;
 }
 
 /* By stamp; what was compacted stands behind the last of its inputs. */
@@ -76,7 +76,14 @@ static int list_batches(struct store *s, const char *prefix, uint64_t since, str
 	}
 	for (size_t i = 0; i < out->names.count; i++) {
 		struct batch b;
-		if (parse_name(out->names.name[i], &b) && b.stamp >= since)
+		int is = parse_name(out->names.name[i], &b);
+		if (is < 0) {
+			err_set(err, ERR_DATA, "'%s' in '%s' has a stamp above %" PRIu64,
+				out->names.name[i], prefix, CLOCK_STAMP_MAX);
+			batches_release(out);
+			return -1;
+		}
+		if (is && b.stamp >= since)
 			out->batch[out->count++] = b;
 	}
 	if (out->count)
@@ -349,6 +356,11 @@ static int write_compacted(struct store *s, const char *prefix, const struct bat
 	if (!c->stage || copy_batches(s, prefix, list, c, err) != 0)
 		goto out;
 	while ((ret = store_stage_commit(c->stage, key.data, false, err)) == 1) {
+		if (stamp == CLOCK_STAMP_MAX) {
+			ret = err_set(err, ERR_DATA, "'%s' has the last stamp that there is",
+				      key.data);
+			goto out;
+		}
 		compacted_name(out->into, sizeof out->into, ++stamp, zstd);
 		if (make_key(&key, prefix, out->into, err) != 0) {
 			ret = -1;

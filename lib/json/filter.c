@@ -25,6 +25,23 @@ static void on_message(void *ctx, jv message)
 	jv_free(message);
 }
 
+/* The program has one record; "input" finds no other. */
+static jv no_input(jq_state *jq, void *ctx)
+{
+	(void)jq;
+	(void)ctx;
+	return jv_invalid();
+}
+
+/* libjq aborts where these are not set.  Modules are those of the working directory. */
+static void set_surroundings(jq_state *jq)
+{
+	jq_set_attr(jq, jv_string("JQ_ORIGIN"), jv_string("."));
+	jq_set_attr(jq, jv_string("PROGRAM_ORIGIN"), jv_string("."));
+	jq_set_attr(jq, jv_string("JQ_LIBRARY_PATH"), jv_array());
+	jq_set_input_cb(jq, no_input, NULL);
+}
+
 struct json_filter *json_filter_new(const char *program, struct err *err)
 {
 	struct json_filter *f = mem_zeroed(1, sizeof *f, err);
@@ -37,6 +54,7 @@ struct json_filter *json_filter_new(const char *program, struct err *err)
 		json_filter_free(f);
 		return NULL;
 	}
+	set_surroundings(f->jq);
 	f->err = &why;
 	jq_set_error_cb(f->jq, on_message, f);
 	int ok = jq_compile(f->jq, program);

@@ -113,8 +113,10 @@ int trial_parse(struct trial *t, struct span line, struct err *err)
 		}
 	if (!scan_end(&s))
 		return scan_err(&s, err);
-	if (!t->id.p || t->id.n == 0)
+	if (!t->id.p)
 		return missing("id", err);
+	if (t->id.n == 0)
+		return err_set(err, ERR_DATA, "the id is empty");
 	if (!t->index_name.p)
 		return missing("index_name", err);
 	if (!t->eval_set.p)
@@ -127,6 +129,21 @@ int trial_parse(struct trial *t, struct span line, struct err *err)
 		if (!(metrics >> i & 1))
 			return err_set(err, ERR_DATA, "has no key 'metrics.%s'",
 				       metric_keys[i].name);
+	return 0;
+}
+
+int trial_check_metrics(const struct trial *t, struct err *err)
+{
+	for (size_t i = 0; i < N_METRICS; i++) {
+		const char *at = (const char *)&t->metrics + metric_keys[i].offset;
+		double v = metric_keys[i].whole ? 0 : *(const double *)(const void *)at;
+		if (v < 0)
+			return err_set(err, ERR_DATA, "metrics.%s is %g, expected 0 or more",
+				       metric_keys[i].name, v);
+	}
+	if (t->metrics.recall_at_k > 1)
+		return err_set(err, ERR_DATA, "metrics.recall_at_k is %.17g, expected 0..1",
+			       t->metrics.recall_at_k);
 	return 0;
 }
 

@@ -37,6 +37,9 @@ struct trial {
  */
 int trial_parse(struct trial *t, struct span line, struct err *err) MUST_CHECK;
 
+/* ERR_DATA if a metric is what none can be: below 0, or a recall above 1. */
+int trial_check_metrics(const struct trial *t, struct err *err) MUST_CHECK;
+
 /* "trial-<UTC milliseconds>-<8 hex digits>" */
 int trial_new_id(char out[static TRIAL_ID_MAX], struct err *err) MUST_CHECK;
 

@@ -24,7 +24,7 @@ static bool compressed(const char *key)
 struct unpacker {
 	ZSTD_DStream *stream;
 	char *out;
-	size_t last; /* what ZSTD said last; 0 at the end of a frame */
+	size_t last; /* what ZSTD said last; 0 at the end of a frame, not before the first */
 	store_piece_fn *piece;
 	void *ctx;
 	const char *key;
@@ -37,7 +37,7 @@ static int unpack(struct unpacker *u, struct span in, struct err *err)
 		ZSTD_outBuffer dst = {u->out, PIECE, 0};
 		u->last = ZSTD_decompressStream(u->stream, &dst, &src);
 		if (ZSTD_isError(u->last))
-			return err_set(err, ERR_DATA, "cannot decompress '%s': %s", u->key,
+			return err_set(err, ERR_DATA, "'%s' is damaged: %s", u->key,
 				       ZSTD_getErrorName(u->last));
 		if (dst.pos && u->piece(u->ctx, (struct span){u->out, dst.pos}, err) != 0)
 			return -1;
@@ -60,7 +60,7 @@ static int read_pieces(int fd, const char *path, struct unpacker *u, char *in, s
 			return -1;
 	}
 	if (u->stream && u->last != 0)
-		return err_set(err, ERR_DATA, "'%s' is truncated", u->key);
+		return err_set(err, ERR_DATA, "'%s' is damaged: truncated", u->key);
 	return 1;
 }
 
@@ -84,6 +84,7 @@ int store_read(struct store *s, const char *key, store_piece_fn *piece, void *ct
 	if (compressed(key)) {
 		u.out = mem_array(PIECE, 1, err);
 		u.stream = ZSTD_createDStream();
+		u.last = 1;
 		if (!u.out || !u.stream) {
 			err_nomem(err);
 			goto out;
@@ -110,6 +111,17 @@ struct store_stage {
 	bool finished;
 };
 
+/* A compressor whose frames tell a flipped bit by their checksum. */
+static ZSTD_CStream *packer_new(void)
+{
+	ZSTD_CStream *z = ZSTD_createCStream();
+	if (z && !ZSTD_isError(ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, ZSTD_LEVEL)) &&
+	    !ZSTD_isError(ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1)))
+		return z;
+	ZSTD_freeCStream(z);
+	return NULL;
+}
+
 struct store_stage *store_stage_open(struct store *s, const char *key, struct err *err)
 {
 	if (store_key_check(key, err) != 0)
@@ -121,9 +133,8 @@ struct store_stage *store_stage_open(struct store *s, const char *key, struct er
 	st->file = (struct io_file){.fd = -1, .dir_fd = -1};
 	if (compressed(key)) {
 		st->out = mem_array(PIECE, 1, err);
-		st->stream = ZSTD_createCStream();
-		if (!st->out || !st->stream ||
-		    ZSTD_isError(ZSTD_initCStream(st->stream, ZSTD_LEVEL))) {
+		st->stream = packer_new();
+		if (!st->out || !st->stream) {
 			err_nomem(err);
 			store_stage_free(st);
 			return NULL;
