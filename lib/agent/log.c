@@ -122,6 +122,11 @@ static int take_line(void *ctx, struct span line, const struct journal_place *wh
 	return 0;
 }
 
+static bool is_day_since(void *since, char *name)
+{
+	return strlen(name) == DAY_DIGITS && strcmp(name, since) >= 0;
+}
+
 /* The days from that of ${since_us} on, in order. */
 static int list_days(struct store *primary, uint64_t since_us, struct store_names *out,
 		     struct err *err)
@@ -131,14 +136,7 @@ static int list_days(struct store *primary, uint64_t since_us, struct store_name
 	since[DAY_DIGITS] = 0;
 	if (store_list(primary, EVENTS, true, out, err) != 0)
 		return -1;
-	size_t kept = 0;
-	for (size_t i = 0; i < out->count; i++) {
-		if (strlen(out->name[i]) == DAY_DIGITS && strcmp(out->name[i], since) >= 0)
-			out->name[kept++] = out->name[i];
-		else
-			free(out->name[i]);
-	}
-	out->count = kept;
+	store_names_keep(out, is_day_since, since);
 	return 0;
 }
 

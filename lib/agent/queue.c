@@ -61,8 +61,9 @@ static int digest_event(const struct agent_event *e, char out[static DIGEST_TEXT
 	return ret;
 }
 
-static bool is_event(const char *name)
+static bool is_event(void *ctx, char *name)
 {
+	(void)ctx;
 	return strspn(name, "0123456789") == SEQUENCE_DIGITS && name[SEQUENCE_DIGITS] == '-' &&
 	       strspn(name + SEQUENCE_DIGITS + 1, "0123456789abcdef") == DIGEST_TEXT_MAX - 1 &&
 	       strcmp(name + SEQUENCE_DIGITS + DIGEST_TEXT_MAX, ".json") == 0;
@@ -72,14 +73,7 @@ int agent_queue_list(struct store *primary, struct store_names *out, struct err 
 {
 	if (store_list(primary, QUEUE, false, out, err) != 0)
 		return -1;
-	size_t kept = 0;
-	for (size_t i = 0; i < out->count; i++) {
-		if (is_event(out->name[i]))
-			out->name[kept++] = out->name[i];
-		else
-			free(out->name[i]);
-	}
-	out->count = kept;
+	store_names_keep(out, is_event, NULL);
 	return 0;
 }
 

@@ -101,22 +101,23 @@ int catalog_index_put(struct catalog *c, const struct index_meta *m, struct err 
 	return ret;
 }
 
+/* Whether a name ends in .json, which is taken off. */
+static bool cut_json(void *ctx, char *name)
+{
+	char *dot = strrchr(name, '.');
+	(void)ctx;
+	if (!dot || strcmp(dot, ".json") != 0)
+		return false;
+	*dot = 0;
+	return true;
+}
+
 int catalog_index_list(struct catalog *c, struct store_names *out, struct err *err)
 {
 	struct store *primary = buckets_get(c->buckets, META_BUCKET_DEFAULT, err);
 	if (!primary || store_list(primary, "vectors/meta", false, out, err) != 0)
 		return -1;
-	size_t kept = 0;
-	for (size_t i = 0; i < out->count; i++) {
-		char *dot = strrchr(out->name[i], '.');
-		if (dot && strcmp(dot, ".json") == 0) {
-			*dot = 0;
-			out->name[kept++] = out->name[i];
-		} else {
-			free(out->name[i]);
-		}
-	}
-	out->count = kept;
+	store_names_keep(out, cut_json, NULL);
 	store_names_sort(out);
 	return 0;
 }

@@ -16,8 +16,9 @@ int dataset_prefix(struct buf *out, const char *dataset, struct err *err)
 	return buf_ok(out, err);
 }
 
-static bool is_batch(const char *name)
+static bool is_batch(void *ctx, char *name)
 {
+	(void)ctx;
 	size_t n = strlen(name);
 	return strncmp(name, "batch_", 6) == 0 && strspn(name + 6, "0123456789") == 20 && n >= 31 &&
 	       strcmp(name + n - 5, ".hvec") == 0;
@@ -34,14 +35,7 @@ static int list_batches(struct store *s, const char *dataset, struct store_names
 	buf_release(&prefix);
 	if (ret != 0)
 		return -1;
-	size_t kept = 0;
-	for (size_t i = 0; i < out->count; i++) {
-		if (is_batch(out->name[i]))
-			out->name[kept++] = out->name[i];
-		else
-			free(out->name[i]);
-	}
-	out->count = kept;
+	store_names_keep(out, is_batch, NULL);
 	return 0;
 }
 

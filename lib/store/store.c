@@ -135,6 +135,18 @@ void store_names_sort_unique(struct store_names *n)
 	n->count = kept;
 }
 
+void store_names_keep(struct store_names *n, bool (*good)(void *ctx, char *name), void *ctx)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < n->count; i++) {
+		if (good(ctx, n->name[i]))
+			n->name[kept++] = n->name[i];
+		else
+			free(n->name[i]);
+	}
+	n->count = kept;
+}
+
 void store_names_release(struct store_names *n)
 {
 	for (size_t i = 0; i < n->count; i++)

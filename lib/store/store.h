@@ -64,6 +64,8 @@ int store_list(struct store *s, const char *prefix, bool prefixes, struct store_
 int store_names_add(struct store_names *n, const char *name, struct err *err) MUST_CHECK;
 void store_names_sort(struct store_names *n);
 void store_names_sort_unique(struct store_names *n); /* and leave out what comes again */
+/* Keep those that ${good} holds for, given ${ctx}; it may shorten them. */
+void store_names_keep(struct store_names *n, bool (*good)(void *ctx, char *name), void *ctx);
 void store_names_release(struct store_names *n);
 
 /*
