@@ -154,8 +154,6 @@ int bench_init(struct bench *b, const struct hnsw *index, const struct evalset *
 			goto fail;
 	if (find_limits(b, &info, err) != 0)
 		goto fail;
-	for (uint32_t i = 0; i < b->n; i++)
-		b->order[i] = i;
 	return 0;
 fail:
 	bench_release(b);
@@ -181,9 +179,8 @@ void bench_release(struct bench *b)
 struct round {
 	struct bench *b;
 	uint32_t ef;
-	double *latency_us;    /* n, or NULL: the round that counts recall */
-	double *recall, *ties; /* n */
-	_Atomic int failed;    /* number of the thread, from 1 */
+	double *latency_us; /* n */
+	_Atomic int failed; /* number of the thread, from 1 */
 };
 
 size_t bench_wanted(const struct bench *b, uint64_t i)
@@ -229,26 +226,14 @@ static void search_queries(void *ctx, uint64_t begin, uint64_t end, int thread)
 		int n = search(b, i, r->ef, s, hits, &b->err[thread]);
 		if (n < 0)
 			r->failed = thread + 1;
-		else if (r->latency_us)
-			r->latency_us[i] = (double)(clock_mono_ns() - before) / 1000;
 		else
-			bench_count(b, i, hits, n, &r->recall[i], &r->ties[i]);
-	}
-}
-
-static void shuffle(struct bench *b)
-{
-	for (uint64_t i = b->n; i > 1; i--) {
-		uint64_t j = rng_below(&b->rng, i);
-		uint32_t t = b->order[i - 1];
-		b->order[i - 1] = b->order[j];
-		b->order[j] = t;
+			r->latency_us[i] = (double)(clock_mono_ns() - before) / 1000;
 	}
 }
 
 static double run_round(struct round *r)
 {
-	shuffle(r->b);
+	rng_permutation(rng_next(&r->b->rng), r->b->order, (uint32_t)r->b->n);
 	uint64_t start = clock_mono_ns();
 	par_run(r->b->par, r->b->n, 16, search_queries, r);
 	return (double)(clock_mono_ns() - start) / NS;
@@ -260,15 +245,6 @@ static uint64_t scratch_bytes(const struct bench *b)
 	for (int t = 0; t < par_threads(b->par); t++)
 		bytes += b->scratch[t].bytes;
 	return bytes;
-}
-
-int bench_recall(struct bench *b, uint32_t ef_search, double *recall, double *ties, struct err *err)
-{
-	struct round r = {.b = b, .ef = ef_search, .recall = recall, .ties = ties};
-	run_round(&r);
-	if (r.failed)
-		*err = b->err[r.failed - 1];
-	return r.failed ? -1 : 0;
 }
 
 int bench_time(struct bench *b, uint64_t i, uint32_t ef_search, double *us, struct err *err)

@@ -62,8 +62,10 @@ struct bench_opts {
 struct bench_curve {
 	uint32_t *ef; /* increasing, each once */
 	size_t n;
-	double *recall, *ties; /* n x queries, as of bench_recall() */
-	uint64_t *distances;   /* n: over all queries */
+	/* n x queries: 0..k, found answers scaled to k where there are fewer; and with ties as hits
+	 */
+	double *recall, *ties;
+	uint64_t *distances; /* n: over all queries */
 };
 
 /* ${ef}: ${n} >= 1 numbers in any order.  ERR_ENV: memory, for n x queries numbers. */
@@ -87,13 +89,6 @@ double bench_curve_recall(const struct bench *b, const struct bench_curve *c, si
 #define BENCH_MIN_ROUNDS 6 /* the least that have an interval for their median */
 int bench_run(struct bench *b, const struct bench_curve *curve, size_t at,
 	      const struct bench_opts *opts, struct bench_result *out, struct err *err) MUST_CHECK;
-
-/*
- * Recall of each of the n queries at one ef_search into ${recall}, counting ties as hits too
- * into ${ties}: 0..k, found answers scaled to k where there are fewer.
- */
-int bench_recall(struct bench *b, uint32_t ef_search, double *recall, double *ties,
-		 struct err *err) MUST_CHECK;
 
 /* Search query number ${i} of the n once on the calling thread; microseconds into ${us}. */
 int bench_time(struct bench *b, uint64_t i, uint32_t ef_search, double *us,

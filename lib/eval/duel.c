@@ -41,27 +41,19 @@ struct duel {
 
 /* ---- recall ---- */
 
-static int count_recall(struct duel *d, double *recall[2], double *ties, struct err *err)
+/* One side's figures; recall of each query, 0..1, into ${recall}. */
+static int count_recall(struct duel *d, int side, double *recall, struct err *err)
 {
-	double k = d->side[0].set->k;
-	for (int s = 0; s < 2; s++) {
-		struct duel_side *o = &d->out->side[s];
-		if (bench_recall(&d->side[s], d->ef[s], recall[s], ties, err) != 0)
-			return -1;
-		for (uint64_t i = 0; i < d->n; i++) {
-			o->recall_at_k += recall[s][i];
-			o->recall_at_k_ties += ties[i];
-			recall[s][i] = fmin(recall[s][i] / k, 1);
-		}
-		o->recall_at_k /= (double)d->n * k;
-		o->recall_at_k_ties /= (double)d->n * k;
-		if (stat_mean_lower(recall[s], d->n, STAT_RECALL_ALPHA, &o->recall_lcb, err) != 0)
-			return -1;
-	}
+	struct duel_side *o = &d->out->side[side];
+	struct bench *b = &d->side[side];
+	struct bench_curve c;
+	if (bench_curve(b, &d->ef[side], 1, &c, err) != 0)
+		return -1;
+	o->recall_at_k = bench_curve_recall(b, &c, 0, &o->recall_at_k_ties);
 	for (uint64_t i = 0; i < d->n; i++)
-		ties[i] = recall[1][i] - recall[0][i];
-	d->out->recall_evidence = exp(fmin(stat_mean_positive(ties, d->n), 700));
-	return 0;
+		recall[i] = fmin(c.recall[i] / b->set->k, 1);
+	bench_curve_release(&c);
+	return stat_mean_lower(recall, d->n, STAT_RECALL_ALPHA, &o->recall_lcb, err);
 }
 
 /* What recall alone decides: true if it does. */
@@ -88,11 +80,17 @@ static bool by_recall(const struct duel *d)
 
 static int compare_recall(struct duel *d, bool *decided, struct err *err)
 {
-	double *all = mem_array(d->n, 3 * sizeof *all, err);
-	double *recall[2] = {all, all ? all + d->n : NULL};
-	int ret = all ? count_recall(d, recall, all + 2 * d->n, err) : -1;
-	free(all);
-	*decided = ret == 0 && by_recall(d);
+	double *recall = mem_array(d->n, 2 * sizeof *recall, err), *gain = recall;
+	int ret = -1;
+	if (recall && count_recall(d, 0, recall, err) == 0 &&
+	    count_recall(d, 1, recall + d->n, err) == 0) {
+		for (uint64_t i = 0; i < d->n; i++)
+			gain[i] = recall[d->n + i] - recall[i];
+		d->out->recall_evidence = exp(fmin(stat_mean_positive(gain, d->n), 700));
+		*decided = by_recall(d);
+		ret = 0;
+	}
+	free(recall);
 	return ret;
 }
 
