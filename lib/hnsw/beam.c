@@ -87,8 +87,7 @@ static void clear_visited(struct hnsw_scratch *s, uint32_t count)
 	s->overflow = false;
 }
 
-/* Ask for every line, into the second-level cache: more of those requests can be under way at
- * once than of ones for the first level. */
+/* Ask for every line of cache. */
 static inline __attribute__((always_inline)) void ask_for(const void *p, size_t bytes)
 {
 	for (const char *line = p, *end = line + bytes; line < end; line += 64) {

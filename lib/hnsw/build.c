@@ -242,8 +242,10 @@ static int make_codes(struct hnsw *h, enum hnsw_storage want, const struct hnsw_
 		if (!hnsw_codes_tell(h, &s)) {
 			hnsw_drop_block(h, codes);
 			hnsw_drop_block(h, norms);
+			hnsw_drop_block(h, centre);
 			h->codes = NULL;
 			h->norms = NULL;
+			h->centre = NULL;
 			d->storage = HNSW_F32;
 			d->code_stride = 0;
 			d->unit = d->error = d->reach = 0;

@@ -13,6 +13,7 @@ const char *const hnsw_storage_names[] = {"f32", "u8", "sq8", "auto", NULL};
 #define TRIAL_QUERIES 32 /* of the trial whether codes tell near from far */
 #define TRIAL_ROWS 8192
 #define TRIAL_NEAR 10
+#define TRIAL_BLOCK 64 /* rows at once */
 #define TRIAL_SHARE 0.9
 
 struct tally {
@@ -252,12 +253,17 @@ bool hnsw_codes_tell(const struct hnsw *h, struct hnsw_scratch *s)
 		struct hnsw_point p;
 		uint32_t self = (uint32_t)((uint64_t)rows * q / queries);
 		hnsw_point_query(h, s, h->vectors + (size_t)self * d->stride, &p);
-		for (uint32_t i = 0; i < rows; i++) {
-			float exact, estimate;
-			hnsw_exact_distances(h, s, &p, &i, 1, &exact);
-			hnsw_distances(h, s, &p, &i, 1, &estimate);
-			topk_add(&near, topk_key(exact, i));
-			topk_add(&guess, topk_key(estimate, i));
+		for (uint32_t i = 0; i < rows;) {
+			uint32_t nodes[TRIAL_BLOCK], n = 0;
+			float exact[TRIAL_BLOCK], estimate[TRIAL_BLOCK];
+			while (n < TRIAL_BLOCK && i < rows)
+				nodes[n++] = i++;
+			hnsw_exact_distances(h, s, &p, nodes, n, exact);
+			hnsw_distances(h, s, &p, nodes, n, estimate);
+			for (uint32_t j = 0; j < n; j++) {
+				topk_add(&near, topk_key(exact[j], nodes[j]));
+				topk_add(&guess, topk_key(estimate[j], nodes[j]));
+			}
 		}
 		for (size_t i = 0; i < near.count; i++)
 			for (size_t j = 0; j < guess.count; j++)

@@ -217,14 +217,17 @@ int hnsw_search_curve(const struct hnsw *h, const float *query, size_t k, const 
 {
 	struct hnsw_point p;
 	size_t widest = beam_width(h, k, ef[n - 1]), *width = mem_array(n, sizeof *width, err);
-	if (!width || hnsw_scratch_reserve(s, widest + k, err) != 0 ||
-	    make_memo(s, widest, err) != 0) {
+	if (!width || hnsw_scratch_reserve(s, widest + k, err) != 0) {
 		free(width);
 		return -1;
 	}
 	for (size_t i = 0; i < n; i++)
 		width[i] = beam_width(h, k, ef[i]);
 	hnsw_point_query(h, s, query, &p);
+	if (!p.exact && make_memo(s, widest, err) != 0) {
+		free(width);
+		return -1;
+	}
 	uint64_t before = s->distances;
 	struct curve c = {.stops = {.ef = width, .n = n, .lowest = SIZE_MAX, .reached = reached},
 			  .h = h,
