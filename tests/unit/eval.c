@@ -6,20 +6,8 @@
 #include "base/rng.h"
 #include "eval/bench.h"
 #include "eval/truth.h"
+#include "tests/unit/set.h"
 #include "tests/unit/tap.h"
-
-static struct vec_part part;
-
-static struct vec_set make_set(float *data, uint64_t rows, uint32_t dim)
-{
-	static char name[] = "memory";
-	part = (struct vec_part){.type = VEC_F32,
-				 .data = (const unsigned char *)data,
-				 .stride = dim * sizeof *data,
-				 .rows = rows,
-				 .name = name};
-	return (struct vec_set){.dim = dim, .rows = rows, .part = &part, .parts = 1};
-}
 
 struct near {
 	double d;
@@ -39,7 +27,7 @@ static void compare(const char *what, float *data, uint32_t rows, uint32_t dim, 
 		    uint32_t n, uint32_t k, enum vec_metric metric, int threads)
 {
 	struct err err = {0};
-	struct vec_set set = make_set(data, rows, dim);
+	struct vec_set set = set_of(data, rows, dim);
 	uint32_t *got = malloc((size_t)n * k * sizeof *got), *skip = malloc(n * sizeof *skip);
 	struct near *all = malloc(rows * sizeof *all);
 	for (uint32_t q = 0; q < n; q++)

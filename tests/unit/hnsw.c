@@ -5,24 +5,10 @@
 
 #include "base/rng.h"
 #include "hnsw/graph_internal.h"
+#include "tests/unit/set.h"
 #include "tests/unit/tap.h"
 
 /* ---- sets in memory ---- */
-
-static struct vec_part part;
-static struct vec_set set;
-
-static struct vec_set *make_set(float *data, uint64_t rows, uint32_t dim)
-{
-	static char name[] = "memory";
-	part = (struct vec_part){.type = VEC_F32,
-				 .data = (const unsigned char *)data,
-				 .stride = dim * sizeof *data,
-				 .rows = rows,
-				 .name = name};
-	set = (struct vec_set){.dim = dim, .rows = rows, .part = &part, .parts = 1};
-	return &set;
-}
 
 static float *random_rows(uint64_t seed, uint64_t rows, uint32_t dim)
 {
@@ -42,7 +28,8 @@ static struct hnsw *build(float *data, uint64_t rows, uint32_t dim, enum vec_met
 	struct hnsw_params p = {metric, m, ef, 30, 42, storage, false};
 	struct hnsw_build_opts how = {.par = par_new(threads, &err),
 				      .kernels = dist_choose(NULL, &err)};
-	struct hnsw *h = hnsw_build(make_set(data, rows, dim), &p, &how, &err);
+	struct vec_set set = set_of(data, rows, dim);
+	struct hnsw *h = hnsw_build(&set, &p, &how, &err);
 	if (!h)
 		printf("# %s\n", err.msg);
 	par_free(how.par);
@@ -413,13 +400,13 @@ static void test_refusals(void)
 	float v[4] = {1, 2, NAN, 4};
 	struct hnsw_params p = HNSW_PARAMS_DEFAULT;
 	struct hnsw_build_opts how = {.par = par_new(1, &err), .kernels = dist_choose(NULL, &err)};
-	ok(!hnsw_build(make_set(v, 2, 2), &p, &how, &err) && err.code == ERR_DATA, "NaN: %s",
-	   err.msg);
-	ok(!hnsw_build(make_set(v, 0, 2), &p, &how, &err) && err.code == ERR_DATA, "no rows: %s",
-	   err.msg);
+	struct vec_set set = set_of(v, 2, 2);
+	ok(!hnsw_build(&set, &p, &how, &err) && err.code == ERR_DATA, "NaN: %s", err.msg);
+	set = set_of(v, 0, 2);
+	ok(!hnsw_build(&set, &p, &how, &err) && err.code == ERR_DATA, "no rows: %s", err.msg);
 	p.m = 1;
-	ok(!hnsw_build(make_set(v, 1, 2), &p, &how, &err) && err.code == ERR_USAGE, "m = 1: %s",
-	   err.msg);
+	set = set_of(v, 1, 2);
+	ok(!hnsw_build(&set, &p, &how, &err) && err.code == ERR_USAGE, "m = 1: %s", err.msg);
 	par_free(how.par);
 }
 
