@@ -2,14 +2,18 @@
 #include "base/chunk.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/digest.h"
+#include "base/mem.h"
 #include "base/num.h"
 
 #define HEADER_BYTES 32
 #define ENTRY_BYTES 32
+#define SOURCE_BYTES ((size_t)1 << 20) /* written at once */
 
 const unsigned char chunk_magic[8] = {0x89, 'H', 'N', 'S', 'W', '\r', '\n', 0x1a};
 
@@ -24,6 +28,13 @@ void chunk_add(struct chunk_set *c, uint32_t name, const void *data, uint64_t si
 		c->chunk[c->count++] = (struct chunk){.name = name, .data = data, .size = size};
 }
 
+void chunk_add_source(struct chunk_set *c, uint32_t name, const struct chunk_source *source,
+		      uint64_t size)
+{
+	chunk_add(c, name, NULL, size);
+	c->chunk[c->count - 1].source = source;
+}
+
 uint64_t chunk_file_size(const struct chunk_set *c)
 {
 	uint64_t at = table_bytes(c->count);
@@ -32,10 +43,10 @@ uint64_t chunk_file_size(const struct chunk_set *c)
 	return at;
 }
 
-int chunk_write(struct chunk_set *c, uint32_t kind, int fd, const char *name, struct err *err)
+/* Write the table of contents, all of whose checksums are known; return its size or 0. */
+static size_t write_table(const struct chunk_set *c, uint32_t kind, int fd)
 {
 	unsigned char table[HEADER_BYTES + CHUNK_MAX * ENTRY_BYTES + 8] = {0};
-	static const unsigned char zeros[CHUNK_ALIGN];
 	uint64_t total = chunk_file_size(c), at = table_bytes(c->count);
 	memcpy(table, chunk_magic, 8);
 	memcpy(table + 8, &kind, 4);
@@ -43,28 +54,70 @@ int chunk_write(struct chunk_set *c, uint32_t kind, int fd, const char *name, st
 	memcpy(table + 16, &total, 8);
 	memcpy(table + 24, &c->count, 4);
 	for (uint32_t i = 0; i < c->count; i++) {
-		struct chunk *k = &c->chunk[i];
+		const struct chunk *k = &c->chunk[i];
 		unsigned char *e = table + HEADER_BYTES + (size_t)i * ENTRY_BYTES;
 		uint64_t offset = num_round_up(at, CHUNK_ALIGN);
-		k->xxh64 = digest_xxh64(k->data, k->size, 0);
 		memcpy(e, &k->name, 4);
 		memcpy(e + 8, &offset, 8);
 		memcpy(e + 16, &k->size, 8);
 		memcpy(e + 24, &k->xxh64, 8);
 		at = offset + k->size;
 	}
-	at = table_bytes(c->count);
-	uint64_t sum = digest_xxh64(table, at - 8, 0);
-	memcpy(table + at - 8, &sum, 8);
-	if (io_write_all(fd, table, at) != 0)
+	size_t bytes = table_bytes(c->count);
+	uint64_t sum = digest_xxh64(table, bytes - 8, 0);
+	memcpy(table + bytes - 8, &sum, 8);
+	return io_write_all(fd, table, bytes) == 0 ? bytes : 0;
+}
+
+/* Write what the source of a chunk gives, and find its checksum. */
+static int write_source(struct chunk *k, int fd, const char *name, struct err *err)
+{
+	const struct chunk_source *s = k->source;
+	size_t most = SOURCE_BYTES / s->bytes ? SOURCE_BYTES / s->bytes : 1;
+	uint64_t items = k->size / s->bytes;
+	struct digest_stream sum;
+	char *block = mem_array(most, s->bytes, err);
+	if (!block)
+		return -1;
+	digest_stream_init(&sum, 0);
+	int ret = 0;
+	for (uint64_t i = 0; ret == 0 && i < items; i += most) {
+		size_t n = items - i < most ? (size_t)(items - i) : most;
+		ret = s->read(s->ctx, i, n, block, err);
+		if (ret == 0 && io_write_all(fd, block, n * s->bytes) != 0)
+			ret = err_sys(err, "cannot write '%s'", name);
+		digest_stream_add(&sum, block, n * s->bytes);
+	}
+	k->xxh64 = digest_stream_end(&sum);
+	free(block);
+	return ret;
+}
+
+int chunk_write(struct chunk_set *c, uint32_t kind, int fd, const char *name, struct err *err)
+{
+	static const unsigned char zeros[CHUNK_ALIGN];
+	bool sources = false;
+	for (uint32_t i = 0; i < c->count; i++) {
+		struct chunk *k = &c->chunk[i];
+		sources |= k->source != NULL;
+		k->xxh64 = k->source ? 0 : digest_xxh64(k->data, k->size, 0);
+	}
+	uint64_t at = write_table(c, kind, fd);
+	if (!at)
 		return err_sys(err, "cannot write '%s'", name);
 	for (uint32_t i = 0; i < c->count; i++) {
-		const struct chunk *k = &c->chunk[i];
+		struct chunk *k = &c->chunk[i];
 		size_t gap = num_round_up(at, CHUNK_ALIGN) - at;
-		if (io_write_all(fd, zeros, gap) != 0 || io_write_all(fd, k->data, k->size) != 0)
+		if (io_write_all(fd, zeros, gap) != 0 ||
+		    (!k->source && io_write_all(fd, k->data, k->size) != 0))
 			return err_sys(err, "cannot write '%s'", name);
+		if (k->source && write_source(k, fd, name, err) != 0)
+			return -1;
 		at += gap + k->size;
 	}
+	/* What is made on the way has its checksum only now. */
+	if (sources && (lseek(fd, 0, SEEK_SET) != 0 || !write_table(c, kind, fd)))
+		return err_sys(err, "cannot write '%s'", name);
 	return 0;
 }
 

@@ -24,9 +24,19 @@
 #define CHUNK_NAME(a, b, c, d) \
 	((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
 
+/* Where the content of a chunk comes from that does not lie in memory: items of ${bytes} bytes,
+ * which divide its size. */
+struct chunk_source {
+	size_t bytes;
+	/* The items ${first}..${first}+${count}-1; 0 or -1. */
+	int (*read)(void *ctx, uint64_t first, size_t count, void *out, struct err *err);
+	void *ctx;
+};
+
 struct chunk {
 	uint32_t name;
 	const void *data;
+	const struct chunk_source *source; /* instead of data; only to be written */
 	uint64_t size;
 	uint64_t xxh64;
 };
@@ -42,6 +52,10 @@ extern const unsigned char chunk_magic[8];
 
 /* Append to a set that will be written; ${data} stays the caller's. */
 void chunk_add(struct chunk_set *c, uint32_t name, const void *data, uint64_t size);
+
+/* The same, but of items that are made while it is written; then only to a regular file. */
+void chunk_add_source(struct chunk_set *c, uint32_t name, const struct chunk_source *source,
+		      uint64_t size);
 
 /* Write all of it to a descriptor; the checksums are computed here. */
 int chunk_write(struct chunk_set *c, uint32_t kind, int fd, const char *name,

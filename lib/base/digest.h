@@ -34,6 +34,13 @@ struct digest {
 
 struct digest digest_of(const void *data, size_t len);
 
+/* Add to a sum of digests, whose parts can come in any order. */
+static inline void digest_add(struct digest *sum, struct digest d)
+{
+	sum->hi += d.hi;
+	sum->lo += d.lo;
+}
+
 /*
  * Digest of a sequence: feed items in order; the result depends on every item
  * and on the order.

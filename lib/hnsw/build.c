@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "hnsw/graph_internal.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,208 +50,61 @@ struct back_link {
 	float distance;
 };
 
-/* ---- loading the vectors ---- */
+/* ---- vectors ---- */
 
-struct load_job {
-	const struct vec_set *set;
-	const uint32_t *order;
-	float *vectors;
-	uint64_t *hash;
-	size_t stride;
-	bool unit;
-	struct err *err;
-	bool *failed;
-};
-
-static void load_rows(void *ctx, uint64_t begin, uint64_t end, int thread)
-{
-	struct load_job *j = ctx;
-	size_t dim = j->set->dim;
-	for (uint64_t i = begin; i < end && !j->failed[thread]; i++) {
-		float *v = j->vectors + i * j->stride;
-		if (vec_set_row(j->set, j->order[i], v, &j->err[thread]) != 0) {
-			j->failed[thread] = true;
-			return;
-		}
-		if (j->unit)
-			vec_normalise(v, dim);
-		float most = 0;
-		for (size_t k = 0; k < dim; k++) {
-			v[k] += 0.0f; /* -0 and 0 are equal */
-			most = fabsf(v[k]) > most ? fabsf(v[k]) : most;
-		}
-		/* No sum of squares of a difference may leave the floats. */
-		if ((double)most * most * (double)dim > 8e37) {
-			vec_set_fail(
-			    j->set, j->order[i], &j->err[thread],
-			    "has a component of size %g: distances from it would be infinite",
-			    (double)most);
-			j->failed[thread] = true;
-			return;
-		}
-		j->hash[i] = digest_xxh64(v, dim * sizeof *v, 0);
-	}
-}
-
-/*
- * Rows whose vectors are equal become one node: identical points would only link to each
- * other and wall each other off.  Moves the distinct ones together and fills node_row,
- * dup_node, dup_row, all in order of insertion.
- */
-static int fold_duplicates(struct hnsw *h, float *vectors, const uint32_t *order,
-			   const uint64_t *hash, uint32_t *node_row, uint32_t *dup_node,
-			   uint32_t *dup_row, struct err *err)
-{
-	size_t stride = h->head.stride;
-	uint64_t rows = h->head.rows, slots = 16;
-	while (slots < 2 * rows)
-		slots *= 2;
-	uint32_t *table = mem_array(slots, sizeof *table, err);
-	if (!table)
-		return -1;
-	memset(table, 0xff, slots * sizeof *table);
-	uint32_t nodes = 0, dups = 0;
-	for (uint64_t i = 0; i < rows; i++) {
-		const float *v = vectors + i * stride;
-		uint64_t at = hash[i] & (slots - 1);
-		while (table[at] != HNSW_NONE &&
-		       memcmp(vectors + table[at] * stride, v, stride * sizeof *v) != 0)
-			at = (at + 1) & (slots - 1);
-		if (table[at] != HNSW_NONE) {
-			dup_node[dups] = table[at];
-			dup_row[dups++] = order[i];
-			continue;
-		}
-		table[at] = nodes;
-		if (nodes != i)
-			memmove(vectors + nodes * stride, v, stride * sizeof *v);
-		node_row[nodes++] = order[i];
-	}
-	free(table);
-	h->head.nodes = nodes;
-	h->head.dups = dups;
-	return 0;
-}
-
-static int by_node_and_row(const void *a, const void *b)
-{
-	const uint32_t *x = a, *y = b;
-	if (x[0] != y[0])
-		return x[0] < y[0] ? -1 : 1;
-	return x[1] < y[1] ? -1 : x[1] > y[1];
-}
-
-/* The list of duplicates as two arrays in order of (node, row). */
-static int keep_duplicates(struct hnsw *h, const uint32_t *dup_node, const uint32_t *dup_row,
-			   struct err *err)
-{
-	uint32_t n = h->head.dups, (*pair)[2] = mem_array(n, sizeof *pair, err);
-	struct mem_block *block = &h->block[h->blocks];
-	if (!pair || mem_block_alloc(block, 2 * (size_t)n * sizeof(uint32_t), err) != 0) {
-		free(pair);
-		return -1;
-	}
-	h->blocks++;
-	for (uint32_t i = 0; i < n; i++) {
-		pair[i][0] = dup_node[i];
-		pair[i][1] = dup_row[i];
-	}
-	if (n)
-		qsort(pair, n, sizeof *pair, by_node_and_row);
-	uint32_t *node = block->p, *row = node + n;
-	for (uint32_t i = 0; i < n; i++) {
-		node[i] = pair[i][0];
-		row[i] = pair[i][1];
-	}
-	h->dup_node = node;
-	h->dup_row = row;
-	free(pair);
-	return 0;
-}
-
-static int load_vectors(struct hnsw *h, const struct vec_set *set, struct par *par, struct err *err)
-{
-	uint32_t rows = (uint32_t)set->rows;
-	size_t threads = (size_t)par_threads(par), stride = h->head.stride;
-	int ret = -1;
-	uint32_t *order = mem_array(rows, sizeof *order, err);
-	uint32_t *dup_node = mem_array(rows, sizeof *dup_node, err);
-	uint32_t *dup_row = mem_array(rows, sizeof *dup_row, err);
-	float *vectors = hnsw_block(h, rows, stride * sizeof *vectors, err);
-	uint32_t *node_row = hnsw_block(h, rows, sizeof *node_row, err);
-	struct load_job j = {.set = set,
-			     .order = order,
-			     .vectors = vectors,
-			     .stride = stride,
-			     .unit = h->head.metric == VEC_COSINE};
-	j.hash = mem_array(rows, sizeof *j.hash, err);
-	j.err = mem_zeroed(threads, sizeof *j.err, err);
-	j.failed = mem_zeroed(threads, sizeof *j.failed, err);
-	if (!order || !dup_node || !dup_row || !vectors || !node_row || !j.hash || !j.err ||
-	    !j.failed)
-		goto out;
-	rng_permutation(h->head.seed, order, rows);
-	par_run(par, rows, 256, load_rows, &j);
-	for (size_t t = 0; t < threads; t++)
-		if (j.failed[t]) {
-			*err = j.err[t];
-			goto out;
-		}
-	if (fold_duplicates(h, vectors, order, j.hash, node_row, dup_node, dup_row, err) != 0 ||
-	    keep_duplicates(h, dup_node, dup_row, err) != 0)
-		goto out;
-	h->vectors = vectors;
-	h->node_row = node_row;
-	ret = 0;
-out:
-	free(order);
-	free(dup_node);
-	free(dup_row);
-	free(j.hash);
-	free(j.err);
-	free(j.failed);
-	return ret;
-}
-
-/* Make codes of the vectors, if there are to be any; exact ones take the place of the floats. */
-static int make_codes(struct hnsw *h, enum hnsw_storage want, const struct hnsw_build_opts *opts,
-		      struct err *err)
+/* Keep floats, for codes that would not do. */
+static int keep_floats(struct hnsw *h, const uint32_t *node_of, struct par *par, struct err *err)
 {
 	struct hnsw_head *d = &h->head;
-	struct hnsw_scratch s;
+	hnsw_drop_block(h, h->codes);
+	hnsw_drop_block(h, h->norms);
+	hnsw_drop_block(h, h->centre);
+	h->codes = NULL;
+	h->norms = NULL;
+	h->centre = NULL;
+	d->storage = HNSW_F32;
+	d->code_stride = 0;
+	d->unit = d->error = d->reach = 0;
+	return hnsw_load_vectors(h, node_of, par, err);
+}
+
+/* Choose the storage and make of the rows what distances are computed from. */
+static int make_codes(struct hnsw *h, struct hnsw_survey *survey, const uint32_t *node_of,
+		      const struct hnsw_build_opts *opts, struct err *err)
+{
+	struct hnsw_head *d = &h->head;
 	float *centre = hnsw_block(h, d->stride, sizeof *centre, err);
-	if (!centre || hnsw_choose_storage(h, want, centre, opts->par, err) != 0)
+	if (!centre || hnsw_choose_storage(h, survey, centre, opts->par, err) != 0)
 		return -1;
+	h->centre = centre;
 	if (d->storage == HNSW_F32)
-		return 0;
+		return keep_floats(h, node_of, opts->par, err);
 	uint8_t *codes = hnsw_block(h, d->nodes, d->code_stride, err);
 	uint32_t *norms = hnsw_block(h, d->nodes, sizeof *norms, err);
 	if (!codes || !norms)
 		return -1;
 	h->codes = codes;
 	h->norms = norms;
-	h->centre = centre;
-	hnsw_quantise(h, codes, norms, opts->par);
-	if (d->storage == HNSW_U8) {
-		hnsw_drop_block(h, h->vectors);
-		h->vectors = NULL;
-	} else if (want == HNSW_AUTO) {
-		if (hnsw_scratch_init(&s, h, opts->kernels, err) != 0)
-			return -1;
-		if (!hnsw_codes_tell(h, &s)) {
-			hnsw_drop_block(h, codes);
-			hnsw_drop_block(h, norms);
-			hnsw_drop_block(h, centre);
-			h->codes = NULL;
-			h->norms = NULL;
-			h->centre = NULL;
-			d->storage = HNSW_F32;
-			d->code_stride = 0;
-			d->unit = d->error = d->reach = 0;
-		}
-		hnsw_scratch_release(&s);
-	}
-	return 0;
+	hnsw_quantise(h, survey, node_of, codes, norms, opts->par);
+	bool tell = true;
+	if (d->storage == HNSW_SQ8 && survey->want == HNSW_AUTO &&
+	    hnsw_codes_tell(h, opts->kernels, &tell, err) != 0)
+		return -1;
+	return tell ? 0 : keep_floats(h, node_of, opts->par, err);
+}
+
+static int load(struct hnsw *h, enum hnsw_storage want, const struct hnsw_build_opts *opts,
+		struct err *err)
+{
+	struct hnsw_survey survey = {0};
+	uint32_t *node_of = mem_array(h->head.rows, sizeof *node_of, err);
+	int ret = -1;
+	if (node_of && hnsw_survey_init(&survey, h, want, par_threads(opts->par), err) == 0 &&
+	    hnsw_load_rows(h, &survey, node_of, opts->par, err) == 0)
+		ret = make_codes(h, &survey, node_of, opts, err);
+	hnsw_survey_release(&survey);
+	free(node_of);
+	return ret;
 }
 
 /* ---- levels ---- */
@@ -643,9 +495,8 @@ struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *par
 	    .seed = params->seed,
 	    .flags = params->keep_pruned ? HNSW_KEEP_PRUNED : 0,
 	};
-	if (vec_set_digest(set, opts->par, &head->vectors_digest, err) != 0 ||
-	    load_vectors(h, set, opts->par, err) != 0 ||
-	    make_codes(h, params->storage, opts, err) != 0 || assign_levels(&b, err) != 0)
+	h->set = set;
+	if (load(h, params->storage, opts, err) != 0 || assign_levels(&b, err) != 0)
 		goto out;
 	if (alloc_layer(h, &b.base, &base_dist, head->nodes, head->stride0, head->m0, err) != 0 ||
 	    alloc_layer(h, &b.upper, &upper_dist, head->upper_rows, head->stride_upper, head->m,

@@ -117,15 +117,32 @@ struct digest hnsw_graph_digest(const struct hnsw *h)
 	return digest_seq_end(&seq);
 }
 
+/* Vectors that were left in the set. */
+static int read_vectors(void *ctx, uint64_t first, size_t count, void *out, struct err *err)
+{
+	const struct hnsw *h = ctx;
+	(void)err;
+	for (size_t i = 0; i < count; i++)
+		hnsw_read_row(h, h->node_row[first + i], (float *)out + i * h->head.stride);
+	return 0;
+}
+
 int hnsw_write(const struct hnsw *h, const char *path, struct err *err)
 {
 	struct chunk_set c = {.version = HNSW_VERSION};
+	struct chunk_source vectors = {h->head.stride * sizeof(float), read_vectors,
+				       (void *)(uintptr_t)h};
 	struct io_file f;
 	chunk_add(&c, HEAD, &h->head, sizeof h->head);
-	for (size_t i = 0; i < N_PARTS; i++)
-		if (has_part(h, &parts[i]))
-			chunk_add(&c, parts[i].name, part_data(h, &parts[i]),
-				  part_bytes(h, parts[i].name));
+	for (size_t i = 0; i < N_PARTS; i++) {
+		uint64_t bytes = part_bytes(h, parts[i].name);
+		if (!has_part(h, &parts[i]))
+			continue;
+		if (parts[i].name == VECTORS && !h->vectors)
+			chunk_add_source(&c, VECTORS, &vectors, bytes);
+		else
+			chunk_add(&c, parts[i].name, part_data(h, &parts[i]), bytes);
+	}
 	if (io_file_open(&f, path, err) != 0)
 		return -1;
 	int ret = chunk_write(&c, HNSW_KIND, f.fd, path, err);

@@ -24,7 +24,7 @@ struct hnsw_head {
 	uint32_t code_stride; /* bytes a row of codes; 0 if there are none */
 	float unit;	      /* a code u stands for centre + unit * (u - 128) */
 	float error;	      /* root mean square of what the codes lose of a component */
-	float reach;	      /* largest Euclidean length of a vector */
+	float reach;	      /* largest Euclidean length of a vector, for inner products */
 	uint32_t flags, reserved;
 };
 
@@ -39,7 +39,7 @@ struct hnsw_head {
 struct hnsw {
 	struct hnsw_head head;
 	const float *vectors;	    /* nodes x stride, zeros after dim; unit length if cosine;
-				     * none if the codes are exact */
+				     * none if the codes are exact, or just built from a set */
 	const uint8_t *codes;	    /* nodes x code_stride, 128 after dim; none for floats only */
 	const uint32_t *norms;	    /* nodes: sums of squares of (code - 128), if there are codes */
 	const float *centre;	    /* stride, if there are codes */
@@ -53,6 +53,7 @@ struct hnsw {
 	const uint64_t *id_end;	     /* rows, or NULL */
 	const char *id_text;
 	uint64_t id_text_bytes;
+	const struct vec_set *set; /* where floats are read from that are in no file yet */
 	/* What the above lies in. */
 	struct io_map map;
 	struct mem_block block[13];
@@ -88,8 +89,8 @@ static inline const uint8_t *hnsw_code(const struct hnsw *h, uint32_t node)
 	return h->codes + (size_t)node * h->head.code_stride;
 }
 
-/* A node's vector, padded; where only codes are kept it is put together in ${tmp}, a stride long.
- */
+/* A node's vector, padded; where it is not at hand it is put together in ${tmp}, a stride long,
+ * from the set or from the codes. */
 const float *hnsw_vector(const struct hnsw *h, uint32_t node, float *tmp);
 
 /*
@@ -129,19 +130,58 @@ void hnsw_point_node(const struct hnsw *h, const struct dist_kernels *k, uint32_
 void hnsw_point_query(const struct hnsw *h, struct hnsw_scratch *s, const float *query,
 		      struct hnsw_point *p);
 
+/* Row ${row} of what an index is built from, as the index has it: a stride long, padded, of unit
+ * length if cosine. */
+void hnsw_read_row(const struct hnsw *h, uint32_t row, float *out);
+
+/* What the choice of a storage is made from, gathered while the rows go by; sums are made in a
+ * fixed number of parts, so that they do not depend on the threads. */
+#define HNSW_SURVEY_BLOCKS 256
+
+struct hnsw_survey {
+	const struct hnsw *h;
+	enum hnsw_storage want;
+	int threads;
+	double *sum;		  /* HNSW_SURVEY_BLOCKS x dim */
+	struct hnsw_tally *tally; /* one a thread */
+	uint64_t *count;
+	float *row;
+};
+
+int hnsw_survey_init(struct hnsw_survey *s, const struct hnsw *h, enum hnsw_storage want,
+		     int threads, struct err *err) MUST_CHECK;
+void hnsw_survey_release(struct hnsw_survey *s);
+
+/* Look at a row of block ${block}, which one thread has. */
+void hnsw_survey_row(struct hnsw_survey *s, uint64_t block, int thread, const float *v);
+
 /*
- * Choose how to store ${h}->vectors (nodes rows, loaded) in 8 bits, and set head.storage, unit,
- * error, reach and code_stride, and ${centre}, a stride long.  ERR_USAGE if ${want} cannot be had.
+ * Read all rows of ${h}->set: check and survey them, and number the nodes.  Sets vectors_digest,
+ * nodes, node_row and the duplicates, and ${node_of}: the node that a row stands for, or
+ * HNSW_NONE if an equal one does.
  */
-int hnsw_choose_storage(struct hnsw *h, enum hnsw_storage want, float *centre, struct par *par,
+int hnsw_load_rows(struct hnsw *h, struct hnsw_survey *survey, uint32_t *node_of, struct par *par,
+		   struct err *err) MUST_CHECK;
+
+/* Make h->vectors. */
+int hnsw_load_vectors(struct hnsw *h, const uint32_t *node_of, struct par *par,
+		      struct err *err) MUST_CHECK;
+
+/*
+ * Choose how to store the rows in 8 bits, and set head.storage, unit, error, reach and
+ * code_stride, and ${centre}, a stride long.  ERR_USAGE if what is wanted cannot be had.
+ */
+int hnsw_choose_storage(struct hnsw *h, struct hnsw_survey *s, float *centre, struct par *par,
 			struct err *err) MUST_CHECK;
 
-/* Fill codes and norms from the vectors. */
-void hnsw_quantise(const struct hnsw *h, uint8_t *codes, uint32_t *norms, struct par *par);
+/* Fill codes and norms from the rows. */
+void hnsw_quantise(const struct hnsw *h, struct hnsw_survey *s, const uint32_t *node_of,
+		   uint8_t *codes, uint32_t *norms, struct par *par);
 
 /* Whether, among some of the rows, the codes find the nearest of a vector again; they do not
  * where a few rows lie far out and the unit is too coarse for the others. */
-bool hnsw_codes_tell(const struct hnsw *h, struct hnsw_scratch *s);
+int hnsw_codes_tell(struct hnsw *h, const struct dist_kernels *kernels, bool *tell,
+		    struct err *err) MUST_CHECK;
 
 /* One entry of the search pool: order of (distance, node), lowest bit: expanded. */
 static inline uint64_t pool_key(float distance, uint32_t node)

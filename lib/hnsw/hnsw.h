@@ -75,10 +75,10 @@ struct hnsw_build_opts {
  * the same bytes in hnsw_write(), whatever the threads and kernels; the graph after r
  * insertions does not depend on the rows that follow in the permutation.
  *
- * The set is only read here and may be released afterwards.  NULL: ERR_DATA (no rows,
- * a value that is not finite), ERR_USAGE (a parameter out of range), ERR_ENV (memory).
- * Cost: about rows * log(rows) * ef_construction * m distances; memory: one copy of
- * the vectors as floats, and 16 m bytes a row of links.
+ * The index reads the set as long as it lives: floats that rank what codes found are not
+ * copied.  NULL: ERR_DATA (no rows, a value that is not finite), ERR_USAGE (a parameter out of
+ * range), ERR_ENV (memory).  Cost: about rows * log(rows) * ef_construction * m distances;
+ * memory a row: its code (as floats, if there are no codes), 16 m bytes of links, and 40 more.
  */
 struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *params,
 			const struct hnsw_build_opts *opts, struct err *err) MUST_CHECK;

@@ -20,6 +20,10 @@ const float *hnsw_vector(const struct hnsw *h, uint32_t node, float *tmp)
 	const struct hnsw_head *d = &h->head;
 	if (h->vectors)
 		return h->vectors + (size_t)node * d->stride;
+	if (h->set) {
+		hnsw_read_row(h, h->node_row[node], tmp);
+		return tmp;
+	}
 	const uint8_t *code = hnsw_code(h, node);
 	for (uint32_t k = 0; k < d->dim; k++)
 		tmp[k] = h->centre[k] + d->unit * (float)((int32_t)code[k] - 128);

@@ -207,6 +207,7 @@ void vec_normalise(float *v, size_t n)
 	double norm = sqrt((s[0] + s[1]) + (s[2] + s[3]));
 	if (norm == 0)
 		return;
+	double scale = 1 / norm;
 	for (i = 0; i < n; i++)
-		v[i] = (float)((double)v[i] / norm);
+		v[i] = (float)((double)v[i] * scale);
 }

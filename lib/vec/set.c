@@ -324,10 +324,15 @@ int vec_set_fail(const struct vec_set *s, uint64_t row, struct err *err, const c
 		       (unsigned long long)(row - p->first + p->skipped + p->by_line), why);
 }
 
-int vec_set_row(const struct vec_set *s, uint64_t row, float *out, struct err *err)
+void vec_set_values(const struct vec_set *s, uint64_t row, float *out)
 {
 	const struct vec_part *p = part_of(s, row);
 	vec_to_f32(p->type, p->data + (row - p->first) * p->stride, out, s->dim);
+}
+
+int vec_set_row(const struct vec_set *s, uint64_t row, float *out, struct err *err)
+{
+	vec_set_values(s, row, out);
 	size_t bad = vec_first_nonfinite(out, s->dim);
 	if (bad != s->dim)
 		return vec_set_fail(s, row, err, "value %zu is not finite", bad);
@@ -361,62 +366,60 @@ struct span vec_set_id(const struct vec_set *s, uint64_t row, char tmp[static VE
 
 /* ---- digest ---- */
 
-#define DIGEST_ROWS 1024
+struct digest vec_row_digest(const float *v, uint32_t dim, uint64_t row)
+{
+	struct digest d = digest_of(v, dim * sizeof *v);
+	uint64_t all[] = {d.hi, d.lo, row};
+	return digest_of(all, sizeof all);
+}
+
+struct digest vec_shape_digest(uint32_t dim, uint64_t rows)
+{
+	uint64_t shape[] = {dim, rows};
+	return digest_of(shape, sizeof shape);
+}
 
 struct digest_job {
 	const struct vec_set *set;
-	struct digest *block;
-	float *scratch; /* one row a thread */
-	struct err *err;
-	int *failed;
+	struct digest_worker {
+		struct digest sum;
+		float *row;
+		struct err err;
+		bool failed;
+	} * worker; /* one a thread */
 };
 
-static void digest_blocks(void *ctx, uint64_t begin, uint64_t end, int thread)
+static void digest_rows(void *ctx, uint64_t begin, uint64_t end, int thread)
 {
 	struct digest_job *j = ctx;
-	size_t dim = j->set->dim;
-	float *row = j->scratch + (size_t)thread * dim;
-	for (uint64_t b = begin; b < end; b++) {
-		uint64_t last = (b + 1) * DIGEST_ROWS;
-		struct digest_seq seq = {0};
-		for (uint64_t i = b * DIGEST_ROWS; i < last && i < j->set->rows; i++) {
-			if (!j->failed[thread] && vec_set_row(j->set, i, row, &j->err[thread]) != 0)
-				j->failed[thread] = 1;
-			for (size_t k = 0; k < dim; k++)
-				row[k] += 0.0f;
-			digest_seq_add(&seq, row, dim * sizeof *row);
-		}
-		j->block[b] = digest_seq_end(&seq);
+	struct digest_worker *w = &j->worker[thread];
+	for (uint64_t i = begin; i < end && !w->failed; i++) {
+		w->failed = vec_set_row(j->set, i, w->row, &w->err) != 0;
+		for (uint32_t k = 0; k < j->set->dim; k++)
+			w->row[k] += 0.0f;
+		digest_add(&w->sum, vec_row_digest(w->row, j->set->dim, i));
 	}
 }
 
 int vec_set_digest(const struct vec_set *s, struct par *par, struct digest *out, struct err *err)
 {
-	uint64_t blocks = (s->rows + DIGEST_ROWS - 1) / DIGEST_ROWS, shape[2] = {s->dim, s->rows};
-	size_t threads = (size_t)par_threads(par);
-	int ret = -1;
-	struct digest_job j = {.set = s};
-	j.block = mem_array(blocks, sizeof *j.block, err);
-	j.scratch = mem_array(threads * (s->dim ? s->dim : 1), sizeof *j.scratch, err);
-	j.err = mem_zeroed(threads, sizeof *j.err, err);
-	j.failed = mem_zeroed(threads, sizeof *j.failed, err);
-	if (!j.block || !j.scratch || !j.err || !j.failed)
-		goto out;
-	par_run(par, blocks, 1, digest_blocks, &j);
-	for (size_t t = 0; t < threads; t++)
-		if (j.failed[t]) {
-			*err = j.err[t];
-			goto out;
+	size_t threads = (size_t)par_threads(par), dim = s->dim ? s->dim : 1;
+	struct digest_job j = {s, mem_zeroed(threads, sizeof *j.worker, err)};
+	float *rows = mem_array(threads, dim * sizeof *rows, err);
+	int ret = j.worker && rows ? 0 : -1;
+	for (size_t t = 0; ret == 0 && t < threads; t++)
+		j.worker[t].row = rows + t * dim;
+	if (ret == 0)
+		par_run(par, s->rows, 256, digest_rows, &j);
+	*out = vec_shape_digest(s->dim, s->rows);
+	for (size_t t = 0; ret == 0 && t < threads; t++) {
+		digest_add(out, j.worker[t].sum);
+		if (j.worker[t].failed) {
+			*err = j.worker[t].err;
+			ret = -1;
 		}
-	struct digest_seq seq = {0};
-	digest_seq_add(&seq, shape, sizeof shape);
-	digest_seq_add(&seq, j.block, blocks * sizeof *j.block);
-	*out = digest_seq_end(&seq);
-	ret = 0;
-out:
-	free(j.block);
-	free(j.scratch);
-	free(j.err);
-	free(j.failed);
+	}
+	free(rows);
+	free(j.worker);
 	return ret;
 }

@@ -112,6 +112,9 @@ int vec_set_open_newest(struct vec_set *s, const char *const *paths, size_t coun
  */
 int vec_set_row(const struct vec_set *s, uint64_t row, float *out, struct err *err) MUST_CHECK;
 
+/* The same without the check. */
+void vec_set_values(const struct vec_set *s, uint64_t row, float *out);
+
 /* The same as doubles, without rounding and without the check. */
 void vec_set_row_f64(const struct vec_set *s, uint64_t row, double *out);
 
@@ -131,10 +134,17 @@ int vec_set_check_ids(const struct vec_set *s, struct err *err) MUST_CHECK;
 /*
  * Digest of the values: of dimension, number of rows and every value as float in
  * row order, -0 as 0, so equal vectors in equal order have equal digests whatever
- * the file format.  Ids do not enter.
+ * the file format.  Ids do not enter.  It is the sum of what vec_row_digest() and
+ * vec_shape_digest() give, so that of a longer set follows from that of its beginning.
  */
 int vec_set_digest(const struct vec_set *s, struct par *par, struct digest *out,
 		   struct err *err) MUST_CHECK;
+
+/* What row ${row} adds to the digest of a set; ${v}: ${dim} floats, -0 as 0. */
+struct digest vec_row_digest(const float *v, uint32_t dim, uint64_t row);
+
+/* And what its size adds. */
+struct digest vec_shape_digest(uint32_t dim, uint64_t rows);
 
 /*
  * Vectors that come as JSONL lines, one at a time.

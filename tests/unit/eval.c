@@ -27,12 +27,11 @@ static void compare(const char *what, float *data, uint32_t rows, uint32_t dim, 
 		    uint32_t n, uint32_t k, enum vec_metric metric, int threads)
 {
 	struct err err = {0};
-	struct vec_set set = set_of(data, rows, dim);
 	uint32_t *got = malloc((size_t)n * k * sizeof *got), *skip = malloc(n * sizeof *skip);
 	struct near *all = malloc(rows * sizeof *all);
 	for (uint32_t q = 0; q < n; q++)
 		skip[q] = q % 3 ? UINT32_MAX : q * 7 % rows;
-	struct truth_job job = {.base = &set,
+	struct truth_job job = {.base = set_of(data, rows, dim),
 				.metric = metric,
 				.queries = queries,
 				.n = n,
