@@ -10,6 +10,8 @@
 
 #include "base/mem.h"
 
+#define TURNS 2000 /* some ten microseconds */
+
 struct worker {
 	struct par *pool;
 	pthread_t thread;
@@ -22,9 +24,10 @@ struct par {
 	int started;
 	pthread_mutex_t lock;
 	pthread_cond_t wake, idle;
-	uint64_t round; /* grows with every par_run */
-	int busy;
+	_Atomic uint64_t round; /* grows with every par_run */
+	_Atomic int busy;
 	bool quit;
+	int turns; /* to wait before going to sleep */
 	/* the job in hand */
 	par_fn *fn;
 	void *ctx;
@@ -44,25 +47,46 @@ static void work(struct par *p, int number)
 	}
 }
 
+/* Let some nanoseconds go by. */
+static inline void pause_briefly(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/* Wait for a round after ${seen}; false: there will be none. */
+static bool next_round(struct par *p, uint64_t seen)
+{
+	/* The next one often follows at once, and waking up takes longer than that. */
+	for (int i = 0; i < p->turns; i++) {
+		if (p->round != seen)
+			break;
+		pause_briefly();
+	}
+	pthread_mutex_lock(&p->lock);
+	while (!p->quit && p->round == seen)
+		pthread_cond_wait(&p->wake, &p->lock);
+	bool more = !p->quit;
+	pthread_mutex_unlock(&p->lock);
+	return more;
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 	struct par *p = w->pool;
-	uint64_t seen = 0;
-	pthread_mutex_lock(&p->lock);
-	for (;;) {
-		while (!p->quit && p->round == seen)
-			pthread_cond_wait(&p->wake, &p->lock);
-		if (p->quit)
-			break;
+	for (uint64_t seen = 0; next_round(p, seen);) {
 		seen = p->round;
-		pthread_mutex_unlock(&p->lock);
 		work(p, w->number);
-		pthread_mutex_lock(&p->lock);
-		if (--p->busy == 0)
+		if (--p->busy == 0) {
+			pthread_mutex_lock(&p->lock);
 			pthread_cond_signal(&p->idle);
+			pthread_mutex_unlock(&p->lock);
+		}
 	}
-	pthread_mutex_unlock(&p->lock);
 	return NULL;
 }
 
@@ -72,6 +96,8 @@ struct par *par_new(int threads, struct err *err)
 	if (!p)
 		return NULL;
 	p->threads = threads < 1 ? 1 : threads > PAR_MAX_THREADS ? PAR_MAX_THREADS : threads;
+	/* Who has no core to himself had better leave it to others. */
+	p->turns = p->threads <= par_cores() ? TURNS : 0;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->wake, NULL);
 	pthread_cond_init(&p->idle, NULL);
@@ -135,6 +161,8 @@ void par_run(struct par *p, uint64_t count, uint64_t chunk, par_fn *fn, void *ct
 	pthread_cond_broadcast(&p->wake);
 	pthread_mutex_unlock(&p->lock);
 	work(p, 0);
+	for (int i = 0; i < p->turns && p->busy; i++)
+		pause_briefly();
 	pthread_mutex_lock(&p->lock);
 	while (p->busy)
 		pthread_cond_wait(&p->idle, &p->lock);

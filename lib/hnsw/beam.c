@@ -52,11 +52,6 @@ int hnsw_scratch_reserve(struct hnsw_scratch *s, size_t keys, struct err *err)
 	return 0;
 }
 
-static inline bool was_visited(const uint64_t *visited, uint32_t n)
-{
-	return visited[n >> 6] >> (n & 63) & 1;
-}
-
 /* Mark nodes as visited; there is room for them among the touched. */
 static inline void visit(struct hnsw_scratch *s, const uint32_t *nodes, size_t count)
 {
@@ -158,39 +153,31 @@ uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const struct
 	return best_key;
 }
 
-/* Insert into the sorted pool; the caller knows that it belongs there.  Returns where. */
-static inline size_t pool_insert(uint64_t *pool, size_t *count, size_t ef, uint64_t key)
-{
-	size_t lo = 0;
-	/* No branch on where it belongs, which cannot be foretold. */
-	for (size_t n = *count; n > 0;) {
-		size_t half = (n + 1) / 2;
-		lo += pool[lo + half - 1] < key ? half : 0;
-		n -= half;
-	}
-	/* The last place is free, or what stands there has to go. */
-	size_t last = *count < ef ? (*count)++ : ef - 1;
-	memmove(pool + lo + 1, pool + lo, (last - lo) * sizeof *pool);
-	pool[lo] = key;
-	return lo;
-}
+/* A node that may be expanded next, and the nodes it links to of which none was visited then. */
+struct ahead {
+	uint32_t node, linked[2 * HNSW_MAX_M + 16];
+	size_t count;
+};
 
 /*
  * Ask for what the next expansion will need, if nothing nearer is found by this one: the nodes
  * that the next unexpanded entry links to, and the links of the one after it.  Even if something
  * nearer is found they will be needed, later: what is in the pool is expanded, sooner or later.
+ * What is asked for twice costs less than what was not: a processor that is busy with other
+ * lines forgets about some.
  */
 static inline __attribute__((always_inline)) void
-look_ahead(const struct hnsw *h, const struct hnsw_scratch *s, size_t at, size_t count)
+look_ahead(const struct hnsw *h, struct hnsw_scratch *s, size_t at, size_t count, struct ahead *a)
 {
 	while (at < count && s->pool[at] & 1)
 		at++;
 	if (at >= count)
 		return;
-	const uint32_t *row = hnsw_row0(h, pool_node(s->pool[at]));
-	for (uint32_t i = 0; i < h->head.m0 && row[i] < h->head.nodes; i++)
-		if (!was_visited(s->visited, row[i]))
-			ask_for_node(h, row[i]);
+	a->node = pool_node(s->pool[at]);
+	a->count = s->kernels->unvisited(s->visited, hnsw_row0(h, a->node), h->head.m0,
+					 h->head.nodes, a->linked);
+	for (size_t i = 0; i < a->count; i++)
+		ask_for_node(h, a->linked[i]);
 	while (++at < count && s->pool[at] & 1)
 		;
 	if (at < count)
@@ -212,11 +199,13 @@ beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p, u
      size_t count, size_t ef, struct hnsw_stops *stops)
 {
 	uint32_t total = level ? h->head.upper : h->head.nodes,
-		 room = level ? h->head.m : h->head.m0;
-	uint32_t fresh[2 * HNSW_MAX_M], nodes_upper[HNSW_MAX_M];
+		 links = level ? h->head.m : h->head.m0;
+	uint32_t fresh[2 * HNSW_MAX_M + 16], nodes_upper[HNSW_MAX_M];
 	float d[2 * HNSW_MAX_M];
 	uint64_t key[2 * HNSW_MAX_M];
 	uint64_t *pool = s->pool;
+	struct ahead ahead;
+	ahead.node = HNSW_NONE;
 	visit_room(s, (uint32_t)count);
 	for (size_t i = 0; i < count; i++) {
 		uint32_t first = pool_node(pool[i]);
@@ -234,13 +223,12 @@ beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p, u
 		const uint32_t *row = level ? hnsw_row_upper(h, node, level) : hnsw_row0(h, node);
 		const uint32_t *nodes = fresh;
 		size_t n = 0;
-		visit_room(s, room);
-		/* The end mark is larger than any number, and so is whatever a damaged file has.
-		 * Whether a node was visited is anyone's guess, so there is no branch on it. */
-		for (uint32_t j = 0; row && j < room && row[j] < total; j++) {
-			fresh[n] = row[j];
-			n += !was_visited(s->visited, row[j]);
-		}
+		visit_room(s, links);
+		if (node == ahead.node && !level)
+			n = s->kernels->unvisited(s->visited, ahead.linked, ahead.count, total,
+						  fresh);
+		else if (row)
+			n = s->kernels->unvisited(s->visited, row, links, total, fresh);
 		visit(s, fresh, n);
 		if (level) {
 			for (size_t j = 0; j < n; j++)
@@ -250,7 +238,7 @@ beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p, u
 		for (size_t j = 0; j < n; j++)
 			ask_for_node(h, nodes[j]);
 		if (!level)
-			look_ahead(h, s, at + 1, count);
+			look_ahead(h, s, at + 1, count, &ahead);
 		s->hops++;
 		size_t next = at + 1;
 		hnsw_distances(h, s, p, nodes, n, d);
@@ -264,11 +252,13 @@ beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p, u
 		for (size_t j = 0; j < near; j++) {
 			if (count == ef && key[j] >= pool[ef - 1])
 				continue;
-			size_t where = pool_insert(pool, &count, ef, key[j]);
+			/* The last place is free, or what stands there has to go. */
+			size_t last = count < ef ? count++ : ef - 1;
+			size_t where = s->kernels->insert(pool, last, key[j]);
 			if (stops && where < stops->lowest)
 				stops->lowest = where;
 			/* It is expanded next, or looked at ahead of that. */
-			if (!level && where <= next + 1)
+			if (!level)
 				prefetch_links(h, pool_node(key[j]));
 			if (where < next)
 				next = where;

@@ -17,13 +17,13 @@
  * what is already there, not on how much will come.
  */
 #define BATCH_MAX 128
-#define GROUP 4	       /* kept ones that a candidate is compared with at once */
 #define BATCH_SHARE 64 /* a batch is at most this part of the graph */
 
 /* Links carry their distance while building. */
 struct layer {
 	uint32_t *links;
 	float *dist;
+	uint16_t *diverse; /* a row: how many of its first links are mutually diverse */
 	uint32_t stride, room;
 };
 
@@ -38,7 +38,7 @@ struct build {
 	uint32_t *upper_of;	      /* of the batch's nodes: number as upper */
 	uint32_t done;		      /* nodes inserted; the batch is done .. batch_end-1 */
 	uint32_t batch_end;
-	struct back_link *request;
+	struct back_link *request, *other;
 	uint32_t *group; /* where the requests of a destination begin */
 	const struct layer *merge_layer;
 	bool merge_upper;
@@ -52,45 +52,40 @@ struct back_link {
 
 /* ---- vectors ---- */
 
-/* Keep floats, for codes that would not do. */
-static int keep_floats(struct hnsw *h, const uint32_t *node_of, struct par *par, struct err *err)
-{
-	struct hnsw_head *d = &h->head;
-	hnsw_drop_block(h, h->codes);
-	hnsw_drop_block(h, h->norms);
-	hnsw_drop_block(h, h->centre);
-	h->codes = NULL;
-	h->norms = NULL;
-	h->centre = NULL;
-	d->storage = HNSW_F32;
-	d->code_stride = 0;
-	d->unit = d->error = d->reach = 0;
-	return hnsw_load_vectors(h, node_of, par, err);
-}
-
 /* Choose the storage and make of the rows what distances are computed from. */
 static int make_codes(struct hnsw *h, struct hnsw_survey *survey, const uint32_t *node_of,
 		      const struct hnsw_build_opts *opts, struct err *err)
 {
 	struct hnsw_head *d = &h->head;
 	float *centre = hnsw_block(h, d->stride, sizeof *centre, err);
+	bool tell = true;
 	if (!centre || hnsw_choose_storage(h, survey, centre, opts->par, err) != 0)
 		return -1;
 	h->centre = centre;
-	if (d->storage == HNSW_F32)
-		return keep_floats(h, node_of, opts->par, err);
-	uint8_t *codes = hnsw_block(h, d->nodes, d->code_stride, err);
-	uint32_t *norms = hnsw_block(h, d->nodes, sizeof *norms, err);
-	if (!codes || !norms)
-		return -1;
-	h->codes = codes;
-	h->norms = norms;
-	hnsw_quantise(h, survey, node_of, codes, norms, opts->par);
-	bool tell = true;
+	if (d->storage != HNSW_F32) {
+		uint8_t *codes = hnsw_block(h, d->nodes, d->code_stride, err);
+		uint32_t *norms = hnsw_block(h, d->nodes, sizeof *norms, err);
+		if (!codes || !norms)
+			return -1;
+		h->codes = codes;
+		h->norms = norms;
+		hnsw_quantise(h, survey, node_of, codes, norms, opts->kernels, opts->par);
+	}
 	if (d->storage == HNSW_SQ8 && survey->want == HNSW_AUTO &&
-	    hnsw_codes_tell(h, opts->kernels, &tell, err) != 0)
+	    hnsw_try_codes(h, opts->kernels, opts->par, &tell, err) != 0)
 		return -1;
-	return tell ? 0 : keep_floats(h, node_of, opts->par, err);
+	if (d->storage != HNSW_F32 && tell)
+		return 0;
+	hnsw_drop_block(h, h->codes);
+	hnsw_drop_block(h, h->norms);
+	hnsw_drop_block(h, centre);
+	h->codes = NULL;
+	h->norms = NULL;
+	h->centre = NULL;
+	d->storage = HNSW_F32;
+	d->code_stride = 0;
+	d->unit = d->error = d->reach = 0;
+	return hnsw_load_vectors(h, node_of, opts->par, err);
 }
 
 static int load(struct hnsw *h, enum hnsw_storage want, const struct hnsw_build_opts *opts,
@@ -161,53 +156,11 @@ static int assign_levels(struct build *b, struct err *err)
 	return 0;
 }
 
-/* ---- choosing links ---- */
+/* ---- rows of links ---- */
 
-static uint32_t layer_node(const struct build *b, bool upper, uint32_t x)
-{
-	return upper ? b->h->upper_node[x] : x;
-}
-
-/*
- * Algorithm 4, without extending: walk the candidates from near to far and keep one if it is
- * nearer to the base than to every kept one; then, if that was asked for, the nearest of the
- * others as far as there is room.  ${key}: ${count} pool keys in order; the kept ones are moved
- * to the front.  Returns how many, at most ${room}.
- */
-static size_t select_diverse(const struct build *b, struct hnsw_scratch *s, bool upper,
-			     uint64_t *key, size_t count, size_t room)
-{
-	const struct hnsw *h = b->h;
-	struct hnsw_point p;
-	uint32_t nodes[2 * HNSW_MAX_M]; /* of the kept ones */
-	uint64_t pruned[2 * HNSW_MAX_M];
-	float d[GROUP];
-	size_t kept = 0, spare = 0, want_pruned = h->head.flags & HNSW_KEEP_PRUNED ? room : 0;
-	for (size_t i = 0; i < count && kept < room; i++) {
-		uint32_t c = layer_node(b, upper, pool_node(key[i]));
-		float to_base = topk_distance(key[i]);
-		bool good = true;
-		if (kept)
-			hnsw_point_node(h, s->kernels, c, s->code[1], &p);
-		for (size_t j = 0; good && j < kept; j += GROUP) {
-			size_t n = kept - j < GROUP ? kept - j : GROUP;
-			hnsw_distances(h, s, &p, nodes + j, n, d);
-			for (size_t k = 0; k < n; k++)
-				good &= !(d[k] < to_base);
-		}
-		if (good) {
-			nodes[kept] = c;
-			key[kept++] = key[i];
-		} else if (spare < want_pruned) {
-			pruned[spare++] = key[i];
-		}
-	}
-	for (size_t i = 0; i < spare && kept < room; i++)
-		key[kept++] = pruned[i];
-	return kept;
-}
-
-static void write_row(const struct layer *l, size_t row, const uint64_t *key, size_t count)
+/* ${diverse}: how many, at the front, were found to be diverse. */
+static void write_row(const struct layer *l, size_t row, const uint64_t *key, size_t count,
+		      size_t diverse)
 {
 	uint32_t *links = l->links + row * l->stride;
 	float *dist = l->dist + row * l->stride;
@@ -217,35 +170,40 @@ static void write_row(const struct layer *l, size_t row, const uint64_t *key, si
 	}
 	for (size_t i = count; i < l->stride; i++)
 		links[i] = HNSW_NONE;
+	l->diverse[row] = (uint16_t)diverse;
 }
 
 /* ---- phase one: each node of the batch finds its neighbours ---- */
 
-static size_t choose_links(struct build *b, struct hnsw_scratch *s, bool upper, size_t count)
+/* Link a new node on a layer to some of what a beam found, ${count} keys in the pool. */
+static void link_node(struct build *b, struct hnsw_scratch *s, uint32_t level, size_t row,
+		      size_t count)
 {
 	const struct hnsw_head *d = &b->h->head;
-	size_t m = !upper && d->flags & HNSW_KEEP_PRUNED ? d->m0 : d->m;
-	return count <= m ? count : select_diverse(b, s, upper, s->pool, count, m);
+	bool upper = level > 0;
+	size_t m = !upper && d->flags & HNSW_KEEP_PRUNED ? d->m0 : d->m, diverse = 0;
+	for (size_t i = 0; i < count; i++)
+		s->pool[i] &= ~(uint64_t)1; /* it was expanded; here it would be diverse */
+	if (count > m)
+		count = hnsw_choose(b->h, s, upper, s->pool, count, m, &diverse);
+	write_row(upper ? &b->upper : &b->base, row, s->pool, count, diverse);
 }
 
 static void insert_node(struct build *b, struct hnsw_scratch *s, uint32_t node)
 {
 	const struct hnsw *h = b->h;
 	struct hnsw_point p;
-	size_t ef = h->head.ef_construction, count = 1;
+	size_t ef = h->head.ef_construction, count;
 	uint32_t level = b->level[node], top = h->head.upper ? h->head.max_level : 0;
 	uint32_t upper_row = level ? h->upper_first[b->upper_of[node - b->done]] : 0;
-	uint64_t saved[HNSW_MAX_LEVEL + 1];
 	hnsw_point_node(h, s->kernels, node, s->code[0], &p);
 	if (top) {
 		s->pool[0] = hnsw_descend(h, s, &p, level < top ? level : top);
 		for (uint32_t l = level < top ? level : top; l > 0; l--) {
-			s->pool[0] &= ~(uint64_t)1;
 			count = hnsw_beam(h, s, &p, l, 1, ef);
-			saved[l] = s->pool[0] & ~(uint64_t)1;
-			size_t kept = choose_links(b, s, true, count);
-			write_row(&b->upper, upper_row + l - 1, s->pool, kept);
-			s->pool[0] = saved[l];
+			uint64_t nearest = s->pool[0];
+			link_node(b, s, l, upper_row + l - 1, count);
+			s->pool[0] = nearest & ~(uint64_t)1;
 		}
 		s->pool[0] =
 		    pool_key(topk_distance(s->pool[0]), h->upper_node[pool_node(s->pool[0])]);
@@ -256,10 +214,9 @@ static void insert_node(struct build *b, struct hnsw_scratch *s, uint32_t node)
 		s->pool[0] = pool_key(d, first);
 	}
 	for (uint32_t l = top + 1; l <= level; l++)
-		write_row(&b->upper, upper_row + l - 1, NULL, 0);
+		write_row(&b->upper, upper_row + l - 1, NULL, 0, 0);
 	count = hnsw_beam(h, s, &p, 0, 1, ef);
-	count = choose_links(b, s, false, count);
-	write_row(&b->base, node, s->pool, count);
+	link_node(b, s, 0, node, count);
 }
 
 static void insert_nodes(void *ctx, uint64_t begin, uint64_t end, int thread)
@@ -311,13 +268,15 @@ static void merge_links(struct build *b, struct hnsw_scratch *s, const struct ba
 		return;
 	}
 	size_t n = 0;
+	/* Those that are known to be diverse need not be compared with each other again. */
+	size_t diverse = l->diverse[row];
 	for (size_t i = 0; i < have; i++)
-		key[n++] = pool_key(dist[i], links[i]);
+		key[n++] = pool_key(dist[i], links[i]) | (i < diverse);
 	for (size_t i = 0; i < count; i++)
 		key[n++] = pool_key(r[i].distance, r[i].from);
 	sort_keys(key, n);
-	n = select_diverse(b, s, b->merge_upper, key, n, l->room);
-	write_row(l, row, key, n);
+	n = hnsw_choose(b->h, s, b->merge_upper, key, n, l->room, &diverse);
+	write_row(l, row, key, n, diverse);
 }
 
 static void merge_groups(void *ctx, uint64_t begin, uint64_t end, int thread)
@@ -328,24 +287,48 @@ static void merge_groups(void *ctx, uint64_t begin, uint64_t end, int thread)
 			    b->group[g + 1] - b->group[g]);
 }
 
-static int by_destination(const void *a, const void *b)
+static bool goes_before(const struct back_link *x, const struct back_link *y)
 {
-	const struct back_link *x = a, *y = b;
-	if (x->to != y->to)
-		return x->to < y->to ? -1 : 1;
-	if (x->distance != y->distance)
-		return x->distance < y->distance ? -1 : 1;
-	return x->from < y->from ? -1 : x->from > y->from;
+	return x->distance != y->distance ? x->distance < y->distance : x->from < y->from;
 }
 
-/* Sort ${n} requests by destination and merge each destination's. */
+/* Order ${n} requests by destination: by one byte of its number after the other. */
+static void order_by_destination(struct build *b, size_t n)
+{
+	uint32_t most = 0;
+	for (size_t i = 0; i < n; i++)
+		most |= b->request[i].to;
+	for (int shift = 0; shift < 32 && most >> shift; shift += 8) {
+		size_t at[256] = {0}, sum = 0;
+		for (size_t i = 0; i < n; i++)
+			at[b->request[i].to >> shift & 255]++;
+		for (int k = 0; k < 256; k++) {
+			size_t count = at[k];
+			at[k] = sum;
+			sum += count;
+		}
+		for (size_t i = 0; i < n; i++)
+			b->other[at[b->request[i].to >> shift & 255]++] = b->request[i];
+		struct back_link *swap = b->request;
+		b->request = b->other;
+		b->other = swap;
+	}
+}
+
+/* Group ${n} requests by destination, each group from near to far, and merge them. */
 static void merge_all(struct build *b, const struct layer *l, bool upper, size_t n)
 {
 	size_t groups = 0;
-	qsort(b->request, n, sizeof *b->request, by_destination);
-	for (size_t i = 0; i < n; i++)
-		if (i == 0 || b->request[i].to != b->request[i - 1].to)
+	order_by_destination(b, n);
+	for (size_t i = 0; i < n; i++) {
+		struct back_link r = b->request[i];
+		size_t j = i;
+		if (i == 0 || r.to != b->request[i - 1].to)
 			b->group[groups++] = (uint32_t)i;
+		for (; j > b->group[groups - 1] && goes_before(&r, &b->request[j - 1]); j--)
+			b->request[j] = b->request[j - 1];
+		b->request[j] = r;
+	}
 	b->group[groups] = (uint32_t)n;
 	b->merge_layer = l;
 	b->merge_upper = upper;
@@ -420,9 +403,9 @@ static int insert_all(struct build *b, const struct hnsw_build_opts *opts, struc
 		b->batch_end = next_batch(b, &upper);
 		if (b->done == 0) {
 			/* The first node has no neighbours. */
-			write_row(&b->base, 0, NULL, 0);
+			write_row(&b->base, 0, NULL, 0, 0);
 			for (uint32_t l = 0; l < b->level[0]; l++)
-				write_row(&b->upper, l, NULL, 0);
+				write_row(&b->upper, l, NULL, 0, 0);
 		} else {
 			par_run(b->par, b->batch_end - b->done, 1, insert_nodes, b);
 			link_back(b);
@@ -465,7 +448,8 @@ static int alloc_layer(struct hnsw *h, struct layer *l, struct mem_block *dist, 
 	if (!l->links || mem_block_alloc(dist, rows * stride * sizeof *l->dist + 64, err) != 0)
 		return -1;
 	l->dist = dist->p;
-	return 0;
+	l->diverse = mem_zeroed(rows, sizeof *l->diverse, err);
+	return l->diverse ? 0 : -1;
 }
 
 struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *params,
@@ -506,9 +490,10 @@ struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *par
 	h->upper_links = b.upper.links;
 	b.upper_of = mem_array(BATCH_MAX, sizeof *b.upper_of, err);
 	b.request = mem_array((size_t)BATCH_MAX * head->m0, sizeof *b.request, err);
+	b.other = mem_array((size_t)BATCH_MAX * head->m0, sizeof *b.other, err);
 	b.group = mem_array((size_t)BATCH_MAX * head->m0 + 1, sizeof *b.group, err);
 	b.scratch = mem_zeroed(threads, sizeof *b.scratch, err);
-	if (!b.upper_of || !b.request || !b.group || !b.scratch)
+	if (!b.upper_of || !b.request || !b.other || !b.group || !b.scratch)
 		goto out;
 	/* The pool also holds the candidates of a merge: a full row and a whole batch. */
 	size_t keys = head->ef_construction > head->m0 + BATCH_MAX ? head->ef_construction
@@ -530,7 +515,10 @@ out:
 	free(b.level);
 	free(b.upper_of);
 	free(b.request);
+	free(b.other);
 	free(b.group);
+	free(b.base.diverse);
+	free(b.upper.diverse);
 	mem_block_release(&base_dist);
 	mem_block_release(&upper_dist);
 	if (ret != 0) {

@@ -110,18 +110,6 @@ struct hnsw_point {
 	bool exact; /* nothing was lost by the codes */
 };
 
-/* The code of (component - centre) / unit, to the nearest, even of two; a NaN, which only a
- * damaged file brings about, is -128. */
-static inline int32_t hnsw_code_of(float u)
-{
-	u = u > -128 ? u : -128;
-	u = u > 127 ? 127 : u;
-	return (int32_t)(u + 0x1.8p23f - 0x1.8p23f);
-}
-
-/* Whether codes would lose nothing of a vector. */
-bool hnsw_is_coded(const float *v, const float *centre, float unit, uint32_t dim);
-
 /* A node as point; its code, if it needs one, is put together in ${code}. */
 void hnsw_point_node(const struct hnsw *h, const struct dist_kernels *k, uint32_t node,
 		     int8_t *code, struct hnsw_point *p);
@@ -176,12 +164,15 @@ int hnsw_choose_storage(struct hnsw *h, struct hnsw_survey *s, float *centre, st
 
 /* Fill codes and norms from the rows. */
 void hnsw_quantise(const struct hnsw *h, struct hnsw_survey *s, const uint32_t *node_of,
-		   uint8_t *codes, uint32_t *norms, struct par *par);
+		   uint8_t *codes, uint32_t *norms, const struct dist_kernels *kernels,
+		   struct par *par);
 
-/* Whether, among some of the rows, the codes find the nearest of a vector again; they do not
- * where a few rows lie far out and the unit is too coarse for the others. */
-int hnsw_codes_tell(struct hnsw *h, const struct dist_kernels *kernels, bool *tell,
-		    struct err *err) MUST_CHECK;
+/*
+ * Whether, among some of the rows, the codes tell the nearest of a vector, which they do not where
+ * a few rows lie far out and the unit is too coarse for the others.
+ */
+int hnsw_try_codes(const struct hnsw *h, const struct dist_kernels *kernels, struct par *par,
+		   bool *tell, struct err *err) MUST_CHECK;
 
 /* One entry of the search pool: order of (distance, node), lowest bit: expanded. */
 static inline uint64_t pool_key(float distance, uint32_t node)
@@ -201,12 +192,12 @@ static inline uint32_t pool_node(uint64_t key)
 void hnsw_distances(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
 		    const uint32_t *nodes, size_t count, float *out);
 
-/* How much an estimate near the distance ${d} may plausibly exceed the distance itself. */
-float hnsw_slack(const struct hnsw *h, const struct hnsw_point *p, float d);
-
 /* The same by the vectors: what a search reports. */
 void hnsw_exact_distances(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
 			  const uint32_t *nodes, size_t count, float *out);
+
+/* How much a distance by codes near ${d} may plausibly exceed the distance itself. */
+float hnsw_slack(const struct hnsw *h, const struct hnsw_point *p, float d);
 
 /* Greedy descent (Algorithm 2 with ef = 1) from the entry point to layer ${level} >= 1;
  * the nearest upper there, as key of (distance, upper). */
@@ -223,6 +214,16 @@ int hnsw_scratch_reserve(struct hnsw_scratch *s, size_t keys, struct err *err) M
  */
 size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
 		 uint32_t level, size_t count, size_t ef);
+
+/*
+ * Algorithm 4, without extending: walk the candidates from near to far and keep one if it is
+ * nearer to the base than to every kept one; then, if the index asks for that, the nearest of the
+ * others as far as there is room.  ${key}: ${count} keys in order; those with bit 0 set are known
+ * to be diverse among themselves. The kept ones are moved to the front, the first ${diverse} of
+ * them mutually diverse.  Returns how many, at most ${room}.
+ */
+size_t hnsw_choose(const struct hnsw *h, struct hnsw_scratch *s, bool upper, uint64_t *key,
+		   size_t count, size_t room, size_t *diverse);
 
 /*
  * Widths at which a beam that is wider is asked what narrower ones would have found.  A beam of

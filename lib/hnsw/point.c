@@ -7,14 +7,6 @@
 
 #define SLACK 4 /* standard deviations */
 
-bool hnsw_is_coded(const float *v, const float *centre, float unit, uint32_t dim)
-{
-	int lost = 0;
-	for (uint32_t k = 0; k < dim; k++)
-		lost |= centre[k] + unit * (float)hnsw_code_of((v[k] - centre[k]) / unit) != v[k];
-	return !lost;
-}
-
 const float *hnsw_vector(const struct hnsw *h, uint32_t node, float *tmp)
 {
 	const struct hnsw_head *d = &h->head;
@@ -46,47 +38,33 @@ void hnsw_point_node(const struct hnsw *h, const struct dist_kernels *k, uint32_
 	p->norm = h->norms[node];
 }
 
-/* The query's own unit, unless it is made of the index's. */
-static float query_unit(const struct hnsw *h, const float *v, bool *exact)
-{
-	const struct hnsw_head *d = &h->head;
-	float most = 0;
-	*exact = d->storage == HNSW_U8 && hnsw_is_coded(v, h->centre, d->unit, d->dim);
-	if (*exact)
-		return d->unit;
-	for (uint32_t k = 0; k < d->dim; k++) {
-		float size = fabsf(v[k] - h->centre[k]);
-		most = size > most ? size : most;
-	}
-	return most > 0 ? most / 127 : 1;
-}
-
 void hnsw_point_query(const struct hnsw *h, struct hnsw_scratch *s, const float *query,
 		      struct hnsw_point *p)
 {
 	const struct hnsw_head *d = &h->head;
+	struct dist_code made = {.code = s->code[0], .exact = false};
 	float *v = s->query;
-	int8_t *code = s->code[0];
 	memset(v, 0, d->stride * sizeof *v);
 	memcpy(v, query, d->dim * sizeof *v);
 	if (d->metric == VEC_COSINE)
 		vec_normalise(v, d->dim);
-	*p = (struct hnsw_point){.vector = v, .code = code, .exact = !h->codes};
+	*p = (struct hnsw_point){.vector = v, .code = made.code, .exact = !h->codes};
 	if (!h->codes)
 		return;
-	p->unit = query_unit(h, v, &p->exact);
-	float per_unit = 1 / p->unit;
-	int32_t sum = 0;
-	uint32_t norm = 0;
-	for (uint32_t k = 0; k < d->dim; k++) {
-		int32_t c = hnsw_code_of((v[k] - h->centre[k]) * per_unit);
-		code[k] = (int8_t)c;
-		sum += c;
-		norm += (uint32_t)(c * c);
+	p->unit = d->unit;
+	if (d->storage == HNSW_U8)
+		s->kernels->code_make(v, h->centre, p->unit, d->dim, &made);
+	if (!made.exact) {
+		/* The query's own unit is finer than the index's. */
+		float most = s->kernels->code_reach(v, h->centre, d->dim);
+		p->unit = most > 0 ? most / 127 : 1;
+		s->kernels->code_make(v, h->centre, p->unit, d->dim, &made);
+		made.exact = false;
 	}
-	memset(code + d->dim, 0, d->code_stride - d->dim);
-	p->bias = 128 * sum;
-	p->norm = norm;
+	memset(made.code + d->dim, 0, d->code_stride - d->dim);
+	p->exact = made.exact;
+	p->bias = 128 * made.sum;
+	p->norm = made.norm;
 }
 
 /*
@@ -140,20 +118,15 @@ void hnsw_distances(const struct hnsw *h, struct hnsw_scratch *s, const struct h
 	s->kernels->code_rows(p->code, &rows, nodes, count, dot);
 	s->distances += count;
 	float scale = d->metric == VEC_COSINE ? 0.5f : 1, product = d->unit * p->unit;
-	if (d->metric == VEC_IP) {
-		for (size_t i = 0; i < count; i++)
-			out[i] = 1 - product * (float)(dot[i] - p->bias);
-	} else if (p->unit == d->unit) {
+	struct dist_terms t = {1, 0, product, p->bias};
+	if (d->metric != VEC_IP && p->unit == d->unit) {
 		/* Whole numbers: the sum is not negative, and less than 2^32. */
-		for (size_t i = 0; i < count; i++)
-			out[i] = scale * product *
-				 (float)(p->norm + h->norms[nodes[i]] -
-					 2 * (uint32_t)(dot[i] - p->bias));
-	} else {
-		float mine = scale * p->unit * p->unit * (float)p->norm;
-		float theirs = scale * d->unit * d->unit;
-		for (size_t i = 0; i < count; i++)
-			out[i] = mine + theirs * (float)h->norms[nodes[i]] -
-				 2 * scale * product * (float)(dot[i] - p->bias);
+		s->kernels->code_squares(scale * product, p->norm + 2 * (uint32_t)p->bias, dot,
+					 h->norms, nodes, count, out);
+		return;
 	}
+	if (d->metric != VEC_IP)
+		t = (struct dist_terms){scale * p->unit * p->unit * (float)p->norm,
+					scale * d->unit * d->unit, 2 * scale * product, p->bias};
+	s->kernels->code_distances(&t, dot, h->norms, nodes, count, out);
 }

@@ -13,7 +13,7 @@ const char *const hnsw_storage_names[] = {"f32", "u8", "sq8", "auto", NULL};
 #define CUT_BINS 48	 /* at most three octaves are cut off */
 #define SIZED_ROWS 65536 /* rows that enter the histogram, about */
 #define TRIAL_QUERIES 32 /* of the trial whether codes tell near from far */
-#define TRIAL_ROWS 8192
+#define TRIAL_ROWS 4096
 #define TRIAL_NEAR 10
 #define TRIAL_BLOCK 64 /* rows at once */
 #define TRIAL_SHARE 0.9
@@ -230,6 +230,7 @@ struct quantise_job {
 	const uint32_t *node_of;
 	uint8_t *codes;
 	uint32_t *norms;
+	const struct dist_kernels *kernels;
 };
 
 static void quantise_rows(void *ctx, uint64_t begin, uint64_t end, int thread)
@@ -238,79 +239,107 @@ static void quantise_rows(void *ctx, uint64_t begin, uint64_t end, int thread)
 	const struct hnsw_head *d = &j->h->head;
 	float *v = j->survey->tally[thread].row;
 	for (uint64_t i = begin; i < end; i++) {
-		uint32_t node = j->node_of[i], norm = 0;
+		uint32_t node = j->node_of[i];
 		if (node == HNSW_NONE)
 			continue;
 		uint8_t *code = j->codes + (size_t)node * d->code_stride;
+		struct dist_code made = {.code = (int8_t *)code};
 		hnsw_read_row(j->h, (uint32_t)i, v);
-		for (uint32_t k = 0; k < d->dim; k++) {
-			int32_t c = hnsw_code_of((v[k] - j->h->centre[k]) / d->unit);
-			code[k] = (uint8_t)(c + 128);
-			norm += (uint32_t)(c * c);
-		}
+		j->kernels->code_make(v, j->h->centre, d->unit, d->dim, &made);
+		for (uint32_t k = 0; k < d->dim; k++)
+			code[k] ^= 0x80;
 		memset(code + d->dim, 128, d->code_stride - d->dim);
-		j->norms[node] = norm;
+		j->norms[node] = made.norm;
 	}
 }
 
 void hnsw_quantise(const struct hnsw *h, struct hnsw_survey *s, const uint32_t *node_of,
-		   uint8_t *codes, uint32_t *norms, struct par *par)
+		   uint8_t *codes, uint32_t *norms, const struct dist_kernels *kernels,
+		   struct par *par)
 {
-	struct quantise_job j = {h, s, node_of, codes, norms};
+	struct quantise_job j = {h, s, node_of, codes, norms, kernels};
 	par_run(par, h->head.rows, 256, quantise_rows, &j);
 }
 
-/* Rows that the trial compares, read once. */
-static int read_first(struct hnsw *h, uint32_t rows, struct mem_block *block, struct err *err)
+/* ---- a trial ---- */
+
+/* Some of the nodes are compared with the first ones, by their codes and by their vectors. */
+struct trial {
+	struct hnsw h; /* with those vectors */
+	uint32_t rows, queries;
+	struct hnsw_scratch *scratch;  /* one a thread */
+	uint32_t found[TRIAL_QUERIES]; /* by the codes, of the nearest */
+};
+
+/* How many of ${a} are in ${b}. */
+static uint32_t in_common(const struct topk *a, const struct topk *b)
 {
-	size_t stride = h->head.stride;
-	if (mem_block_alloc(block, rows * stride * sizeof(float), err) != 0)
-		return -1;
-	for (uint32_t i = 0; i < rows; i++)
-		hnsw_read_row(h, h->node_row[i], (float *)block->p + i * stride);
-	h->vectors = block->p;
-	return 0;
+	uint32_t n = 0;
+	for (size_t i = 0; i < a->count; i++)
+		for (size_t j = 0; j < b->count; j++)
+			n += topk_number(a->key[i]) == topk_number(b->key[j]);
+	return n;
 }
 
-int hnsw_codes_tell(struct hnsw *h, const struct dist_kernels *kernels, bool *tell, struct err *err)
+static void try_queries(void *ctx, uint64_t begin, uint64_t end, int thread)
 {
-	const struct hnsw_head *d = &h->head;
-	uint32_t rows = d->nodes < TRIAL_ROWS ? d->nodes : TRIAL_ROWS, found = 0, wanted = 0;
-	uint32_t queries = rows < TRIAL_QUERIES ? rows : TRIAL_QUERIES;
-	struct mem_block block;
-	struct hnsw_scratch s;
-	if (hnsw_scratch_init(&s, h, kernels, err) != 0)
-		return -1;
-	if (read_first(h, rows, &block, err) != 0) {
-		hnsw_scratch_release(&s);
-		return -1;
-	}
-	for (uint32_t q = 0; q < queries; q++) {
+	struct trial *t = ctx;
+	const struct hnsw *h = &t->h;
+	struct hnsw_scratch *s = &t->scratch[thread];
+	for (uint64_t q = begin; q < end; q++) {
 		uint64_t near_key[TRIAL_NEAR], far_key[2 * TRIAL_NEAR];
 		struct topk near = {near_key, 0, TRIAL_NEAR}, guess = {far_key, 0, 2 * TRIAL_NEAR};
 		struct hnsw_point p;
-		uint32_t self = (uint32_t)((uint64_t)rows * q / queries);
-		hnsw_point_query(h, &s, h->vectors + (size_t)self * d->stride, &p);
-		for (uint32_t i = 0; i < rows;) {
+		hnsw_point_query(h, s, hnsw_vector(h, (uint32_t)(t->rows * q / t->queries), NULL),
+				 &p);
+		for (uint32_t i = 0; i < t->rows;) {
 			uint32_t nodes[TRIAL_BLOCK], n = 0;
 			float exact[TRIAL_BLOCK], estimate[TRIAL_BLOCK];
-			while (n < TRIAL_BLOCK && i < rows)
+			while (n < TRIAL_BLOCK && i < t->rows)
 				nodes[n++] = i++;
-			hnsw_exact_distances(h, &s, &p, nodes, n, exact);
-			hnsw_distances(h, &s, &p, nodes, n, estimate);
+			hnsw_exact_distances(h, s, &p, nodes, n, exact);
+			hnsw_distances(h, s, &p, nodes, n, estimate);
 			for (uint32_t j = 0; j < n; j++) {
 				topk_add(&near, topk_key(exact[j], nodes[j]));
 				topk_add(&guess, topk_key(estimate[j], nodes[j]));
 			}
 		}
-		for (size_t i = 0; i < near.count; i++)
-			for (size_t j = 0; j < guess.count; j++)
-				found += topk_number(near_key[i]) == topk_number(far_key[j]);
-		wanted += (uint32_t)near.count;
+		t->found[q] = in_common(&near, &guess);
 	}
-	*tell = found >= TRIAL_SHARE * wanted;
-	h->vectors = NULL;
-	mem_block_release(&block);
-	hnsw_scratch_release(&s);
-	return 0;
+}
+
+/* Read the vectors of the first nodes. */
+static int read_first(struct trial *t, const struct hnsw *h, struct err *err)
+{
+	size_t stride = h->head.stride;
+	float *v = hnsw_block(&t->h, t->rows, stride * sizeof *v, err);
+	for (uint32_t i = 0; v && i < t->rows; i++)
+		hnsw_read_row(h, h->node_row[i], v + i * stride);
+	t->h.vectors = v;
+	return v ? 0 : -1;
+}
+
+int hnsw_try_codes(const struct hnsw *h, const struct dist_kernels *kernels, struct par *par,
+		   bool *tell, struct err *err)
+{
+	uint32_t rows = h->head.nodes < TRIAL_ROWS ? h->head.nodes : TRIAL_ROWS, found = 0;
+	struct trial t = {
+	    .h = *h, .rows = rows, .queries = rows < TRIAL_QUERIES ? rows : TRIAL_QUERIES};
+	int threads = par_threads(par);
+	t.h.blocks = 0;
+	t.scratch = mem_zeroed((size_t)threads, sizeof *t.scratch, err);
+	int ret = t.scratch ? read_first(&t, h, err) : -1;
+	for (int i = 0; ret == 0 && i < threads; i++)
+		ret = hnsw_scratch_init(&t.scratch[i], h, kernels, err);
+	if (ret == 0)
+		par_run(par, t.queries, 1, try_queries, &t);
+	for (uint32_t q = 0; ret == 0 && q < t.queries; q++)
+		found += t.found[q];
+	*tell = found >= TRIAL_SHARE * t.queries * (rows < TRIAL_NEAR ? rows : TRIAL_NEAR);
+	for (int i = 0; t.scratch && i < threads; i++)
+		hnsw_scratch_release(&t.scratch[i]);
+	free(t.scratch);
+	if (t.h.vectors)
+		hnsw_drop_block(&t.h, t.h.vectors);
+	return ret;
 }

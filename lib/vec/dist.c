@@ -63,7 +63,19 @@ static bool self_test(const struct dist_kernels *k)
 		if (memcmp(dots, want, sizeof want) != 0)
 			return false;
 	}
-	return true;
+	uint64_t keys[2][TEST_ROWS + 1], bits = 0x5a5a5a5a5a5a5a5a;
+	uint32_t number[40], fresh[2][56];
+	for (uint32_t i = 0; i < 40; i++)
+		number[i] = (uint32_t)rng_below(&r, 64);
+	for (size_t i = 0; i <= TEST_ROWS; i++) {
+		uint64_t key = rng_next(&r);
+		if (k->insert(keys[0], i, key) != dist_portable.insert(keys[1], i, key))
+			return false;
+	}
+	size_t n = dist_portable.unvisited(&bits, number, 40, 60, fresh[1]);
+	return k->unvisited(&bits, number, 40, 60, fresh[0]) == n &&
+	       memcmp(fresh[0], fresh[1], n * sizeof *number) == 0 &&
+	       memcmp(keys[0], keys[1], sizeof keys[0]) == 0;
 }
 
 static void consider(const struct dist_kernels *k, bool supported)

@@ -2,6 +2,7 @@
 #ifndef VEC_DIST_H
 #define VEC_DIST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,19 @@
 struct dist_rows {
 	const void *base;
 	size_t stride, dim;
+};
+
+/* A vector's codes, their sum and the sum of their squares. */
+struct dist_code {
+	int8_t *code;
+	int32_t sum;
+	uint32_t norm;
+	bool exact; /* centre[i] + unit * code[i] is v[i] */
+};
+
+struct dist_terms {
+	float base, per_norm, per_dot;
+	int32_t bias;
 };
 
 /*
@@ -54,6 +68,35 @@ struct dist_kernels {
 	 */
 	void (*code_rows)(const int8_t *q, const struct dist_rows *rows, const uint32_t *number,
 			  size_t count, int32_t *out);
+	/* The largest of |v[i] - centre[i]|; any number if some are NaN. */
+	float (*code_reach)(const float *v, const float *centre, size_t dim);
+	/*
+	 * Codes of a vector: out[i] is the whole number nearest to (v[i] - centre[i]) / unit, the
+	 * even one of two, within -128..127; of a NaN it is -128.
+	 */
+	void (*code_make)(const float *v, const float *centre, float unit, size_t dim,
+			  struct dist_code *out);
+	/*
+	 * Distances from products: out[i] = base + per_norm * norm - per_dot * (dot[i] - bias),
+	 * with norm = norms[number[i]].
+	 */
+	void (*code_distances)(const struct dist_terms *t, const int32_t *dot,
+			       const uint32_t *norms, const uint32_t *number, size_t count,
+			       float *out);
+	/* The same of whole numbers: out[i] = unit * (norm_q + norm - 2 * dot[i]). */
+	void (*code_squares)(float unit, uint32_t norm_q, const int32_t *dot, const uint32_t *norms,
+			     const uint32_t *number, size_t count, float *out);
+	/*
+	 * Of the numbers before the first that is not less than ${total}, at most ${count}, those
+	 * whose bit is not set: into ${out}, which has room for ${count} and 16 more.  How many.
+	 */
+	size_t (*unvisited)(const uint64_t *bits, const uint32_t *number, size_t count,
+			    uint32_t total, uint32_t *out);
+	/*
+	 * Put ${key} into an array of ${count} increasing ones, which has room for one more.
+	 * Where.
+	 */
+	size_t (*insert)(uint64_t *keys, size_t count, uint64_t key);
 	/* A row of codes as query: out[i] = code[i] - 128.  Returns their sum. */
 	int32_t (*code_turn)(const uint8_t *code, size_t dim, int8_t *out);
 };

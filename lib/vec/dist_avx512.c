@@ -148,6 +148,54 @@ static void dot_tile(const float *const q[DIST_TILE], const float *const row[4],
 		_mm_storeu_ps(out + 4 * j, sum_four(sum + 4 * j));
 }
 
+#define HAVE_UNVISITED
+static size_t unvisited(const uint64_t *bits, const uint32_t *number, size_t count, uint32_t total,
+			uint32_t *out)
+{
+	const __m512i one = _mm512_set1_epi32(1), low = _mm512_set1_epi32(31);
+	size_t n = 0;
+	for (size_t i = 0; i < count; i += 16) {
+		__mmask16 here = count - i < 16 ? (__mmask16)((1u << (count - i)) - 1) : 0xffff;
+		__m512i x = _mm512_maskz_loadu_epi32(here, number + i);
+		__mmask16 good =
+		    _mm512_mask_cmplt_epu32_mask(here, x, _mm512_set1_epi32((int)total));
+		/* Only those before the first that is not. */
+		good &= (__mmask16)(~good & (good + 1u)) - 1;
+		__m512i word = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), good,
+							   _mm512_srli_epi32(x, 5), bits, 4);
+		__m512i bit = _mm512_sllv_epi32(one, _mm512_and_si512(x, low));
+		__mmask16 fresh = _mm512_mask_testn_epi32_mask(good, word, bit);
+		_mm512_storeu_si512(out + n, _mm512_maskz_compress_epi32(fresh, x));
+		n += (size_t)__builtin_popcount(fresh);
+		if (good != 0xffff)
+			break;
+	}
+	return n;
+}
+
+#define HAVE_INSERT
+static size_t insert(uint64_t *keys, size_t count, uint64_t key)
+{
+	const __m512i k = _mm512_set1_epi64((long long)key);
+	/* From the end on, eight at a time: what is greater moves up. */
+	while (count) {
+		size_t n = count < 8 ? count : 8;
+		uint64_t *p = keys + count - n;
+		__mmask8 here = (__mmask8)(0xffu >> (8 - n));
+		__m512i x = _mm512_maskz_loadu_epi64(here, p);
+		__mmask8 greater = _mm512_mask_cmpgt_epu64_mask(here, x, k);
+		_mm512_mask_storeu_epi64(p + 1, greater, x);
+		if (greater != here) {
+			size_t at = count - (size_t)__builtin_popcount(greater);
+			keys[at] = key;
+			return at;
+		}
+		count -= n;
+	}
+	keys[0] = key;
+	return 0;
+}
+
 #define VARIANT avx512
 #include "vec/dist_variant.inc"
 #endif

@@ -76,6 +76,111 @@ static bool codes_agree(const struct dist_kernels *k, const struct dist_kernels 
 	return true;
 }
 
+/* Making codes, and distances from their products: the same bits. */
+static bool making_agrees(const struct dist_kernels *k, const struct dist_kernels *p)
+{
+	float centre[DIM], v[DIM], got[40], want[40];
+	int8_t code[2][DIM];
+	int32_t dot[40];
+	uint32_t norms[50], number[40];
+	struct rng r = {8};
+	for (size_t i = 0; i < DIM; i++) {
+		centre[i] = (float)rng_below(&r, 100) * 0x1p-3f;
+		v[i] = (float)rng_below(&r, 1000) * 0x1p-3f - 30;
+	}
+	for (size_t dim = 1; dim <= DIM; dim++)
+		for (int pass = 0; pass < 3; pass++) {
+			float unit = pass == 2 ? 0.37f : pass ? 0.5f : 1;
+			struct dist_code x = {.code = code[0]}, y = {.code = code[1]};
+			k->code_make(v, centre, unit, dim, &x);
+			p->code_make(v, centre, unit, dim, &y);
+			if (memcmp(code[0], code[1], dim) != 0 || x.sum != y.sum ||
+			    x.norm != y.norm || x.exact != y.exact ||
+			    k->code_reach(v, centre, dim) != p->code_reach(v, centre, dim))
+				return false;
+			int32_t sum = 0;
+			uint32_t norm = 0;
+			for (size_t i = 0; i < dim; i++) {
+				double c = nearbyint((double)((v[i] - centre[i]) / unit));
+				c = c < -128 ? -128 : c > 127 ? 127 : c;
+				sum += code[0][i];
+				norm += (uint32_t)(code[0][i] * code[0][i]);
+				if (fabs(c - code[0][i]) > (pass == 2 ? 1 : 0))
+					return false;
+			}
+			if (sum != x.sum || norm != x.norm)
+				return false;
+		}
+	for (uint32_t i = 0; i < 50; i++)
+		norms[i] = (uint32_t)rng_next(&r);
+	for (int i = 0; i < 40; i++) {
+		number[i] = (uint32_t)rng_below(&r, 50);
+		dot[i] = (int32_t)rng_next(&r) / 2;
+	}
+	struct dist_terms t = {1.5f, 0.3f, 0.7f, 12345};
+	for (size_t count = 0; count <= 40; count++) {
+		k->code_distances(&t, dot, norms, number, count, got);
+		p->code_distances(&t, dot, norms, number, count, want);
+		if (memcmp(got, want, count * sizeof *got) != 0)
+			return false;
+		k->code_squares(0.3f, 77, dot, norms, number, count, got);
+		p->code_squares(0.3f, 77, dot, norms, number, count, want);
+		if (memcmp(got, want, count * sizeof *got) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* What is not marked, in order, up to the first number that is too large. */
+static bool marks_agree(const struct dist_kernels *k)
+{
+	enum { TOTAL = 1000, MOST = 70 };
+	uint64_t bits[TOTAL / 64 + 1];
+	struct rng r = {9};
+	for (int round = 0; round < 500; round++) {
+		uint32_t number[MOST], got[MOST + 16], want[MOST];
+		size_t count = rng_below(&r, MOST + 1), n = 0, end = rng_below(&r, 2 * MOST);
+		for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++)
+			bits[i] = rng_next(&r);
+		for (size_t i = 0; i < count; i++)
+			number[i] = i == end ? UINT32_MAX - (uint32_t)rng_below(&r, 2)
+					     : (uint32_t)rng_below(&r, TOTAL);
+		for (size_t i = 0; i < count && number[i] < TOTAL; i++)
+			if (!(bits[number[i] / 64] >> (number[i] % 64) & 1))
+				want[n++] = number[i];
+		if (k->unvisited(bits, number, count, TOTAL, got) != n ||
+		    memcmp(got, want, n * sizeof *got) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Inserting keeps order, and nothing is lost. */
+static bool insert_agrees(const struct dist_kernels *k)
+{
+	enum { MOST = 100 };
+	uint64_t keys[MOST + 1], want[MOST + 1];
+	struct rng r = {10};
+	for (int round = 0; round < 50; round++) {
+		for (size_t n = 0; n <= MOST; n++) {
+			uint64_t key = rng_next(&r) >> rng_below(&r, 64);
+			size_t at = 0;
+			while (at < n && want[at] <= key)
+				at++;
+			if (at && want[at - 1] == key) {
+				n--;
+				continue; /* no two are equal */
+			}
+			memmove(want + at + 1, want + at, (n - at) * sizeof *want);
+			want[at] = key;
+			if (k->insert(keys, n, key) != at ||
+			    memcmp(keys, want, (n + 1) * sizeof *want) != 0)
+				return false;
+		}
+	}
+	return true;
+}
+
 /* A tile: near the exact sums. */
 static bool tile_agrees(const struct dist_kernels *k)
 {
@@ -119,6 +224,9 @@ static void test_kernels(void)
 		ok(good, "%s gives the bits of portable", names[i]);
 		ok(tile_agrees(k), "%s: tiles", names[i]);
 		ok(codes_agree(k, p), "%s gives the sums of portable", names[i]);
+		ok(making_agrees(k, p), "%s: codes and what is made of their sums", names[i]);
+		ok(marks_agree(k), "%s: what was not visited", names[i]);
+		ok(insert_agrees(k), "%s: inserting", names[i]);
 	}
 	fill(9, 0x1p-31f);
 	double worst = 0;
