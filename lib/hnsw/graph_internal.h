@@ -208,8 +208,18 @@ uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const struct
 int hnsw_scratch_reserve(struct hnsw_scratch *s, size_t keys, struct err *err) MUST_CHECK;
 
 /*
+ * Entries that the pool of a beam of width ${ef} has room for.  Codes that lose something may put
+ * some of the nearest a little behind the first ef; so a few more are kept, to be ranked by the
+ * vectors, but not expanded.
+ */
+static inline size_t hnsw_pool_room(const struct hnsw_point *p, size_t ef)
+{
+	return p->exact ? ef : ef + ef / 16 + 4;
+}
+
+/*
  * Beam search (Algorithm 2) on layer ${level} from ${count} entries in s->pool, sorted; leaves up
- * to ${ef} keys there in increasing order and returns how many.  On layers above 0
+ * to hnsw_pool_room() keys there in increasing order and returns how many.  On layers above 0
  * entries and results are uppers.
  */
 size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
