@@ -31,7 +31,7 @@ recall() {
 agree() {
 	a=$(recall "$2" "$4") b=$(recall "$3" "$4") c=$(recall "$2" "$3")
 	check "$1 (recall $a and $b)" \
-		"jq -en '($a - $b | fabs) < 0.003 and $c > 0.995 and $a > 0.5 and $a < 0.999'"
+		"jq -en '($a - $b | fabs) < 0.006 and $c > 0.99 and $a > 0.5 and $a < 0.999'"
 }
 suffix() { case $1 in hnswlib) echo bin ;; *) echo "$1" ;; esac; }
 
