@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* hnsw-build - build an HNSW index from vectors */
+/* hnsw-build - build an HNSW index from vectors, or insert vectors into one */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +12,8 @@ static struct {
 	uint32_t m, ef_construction, ef_search, threads;
 	uint64_t seed;
 	int metric, format, storage, like;
-	const char *config, *output, *store;
+	const char *config, *output, *store, *append;
+	struct cli_list rungs;
 } o = {.seed = UINT64_MAX, .metric = -1, .storage = HNSW_AUTO, .like = -1};
 
 /* The original's library: M is a constant of it, 64 links on layer 0. */
@@ -33,13 +34,19 @@ static const struct cli_opt opts[] = {
      &o.storage, 0, 0, hnsw_storage_names},
     {0, "like", "NAME", "build as another library does: instant-distance", CLI_NAME, &o.like, 0, 0,
      like_names},
+    {0, "rungs", "LIST",
+     "on the way, write an index of the first R rows inserted, for each R of R,R,...", CLI_LIST,
+     &o.rungs, 1, 2147483647.0, NULL},
+    {0, "append", "OLD", "insert the vectors into the index in file OLD, which stays as it is",
+     CLI_STR, &o.append, 0, 0, NULL},
     CLI_OPT_FORMAT(&o.format),
     CLI_OPT_THREADS(&o.threads, "all cores"),
     CLI_OPT_STORE(&o.store),
 };
 
 static struct cli cli = {
-    .usage = "[options] [--config FILE|-] VECTORS... -o INDEX",
+    .usage = "[options] [--config FILE|-] VECTORS... -o INDEX\n"
+	     "[options] --append OLD VECTORS... -o INDEX",
     .about = "Build an HNSW index over vectors and print one build record.  VECTORS are files\n"
 	     "(- is stdin), or the name of a registered index or of a dataset.",
     CLI_OPTS(opts),
@@ -70,42 +77,27 @@ static int read_config(struct config *c, struct err *err)
 	return ret;
 }
 
-static bool on_progress(void *ctx, uint64_t done, uint64_t total)
+/* Where the index of the first ${rows} goes: the number stands before the last suffix. */
+static int rung_path(uint64_t rows, struct buf *path, struct err *err)
 {
-	cli_progress_show(ctx, done, total);
-	return cli_interrupted();
+	const char *slash = strrchr(o.output, '/'), *base = slash ? slash + 1 : o.output;
+	const char *dot = strrchr(base, '.');
+	size_t stem = dot && dot > base ? (size_t)(dot - o.output) : strlen(o.output);
+	buf_add(path, o.output, stem);
+	buf_addf(path, ".%llu%s", (unsigned long long)rows, o.output + stem);
+	return buf_ok(path, err);
 }
 
-static struct hnsw *build(const struct vec_set *set, const struct config *c, enum vec_metric metric,
-			  struct par *par, double *seconds, struct err *err)
-{
-	struct hnsw_params params = {.metric = metric,
-				     .m = c->m,
-				     .ef_construction = c->ef_construction,
-				     .ef_search = c->ef_search,
-				     .seed = c->seed,
-				     .storage = (enum hnsw_storage)o.storage,
-				     .keep_pruned = o.like >= 0};
-	struct cli_progress progress;
-	struct hnsw_build_opts how = {.par = par, .progress = on_progress, .ctx = &progress};
-	how.kernels = dist_choose(getenv("HNSW_KERNEL"), err);
-	if (!how.kernels)
-		return NULL;
-	cli_progress_start(&progress, &cli, "inserted");
-	uint64_t start = clock_mono_ns();
-	struct hnsw *h = hnsw_build(set, &params, &how, err);
-	*seconds = (double)(clock_mono_ns() - start) / 1e9;
-	cli_progress_end(&progress);
-	return h;
-}
-
-static void print_record(const struct hnsw *h, const struct config *c, double seconds)
+static void print_record(const struct hnsw *h, const char *path, double seconds)
 {
 	struct hnsw_info info;
 	hnsw_info(h, false, &info);
 	struct build_record r = {
-	    .index = (char *)(uintptr_t)o.output,
-	    .config = *c,
+	    .index = (char *)(uintptr_t)path,
+	    .config = {.ef_construction = info.params.ef_construction,
+		       .ef_search = info.params.ef_search,
+		       .m = info.params.m,
+		       .seed = info.params.seed},
 	    .vectors = info.rows,
 	    .dimensions = info.dim,
 	    .metric = info.params.metric,
@@ -120,49 +112,172 @@ static void print_record(const struct hnsw *h, const struct config *c, double se
 	build_record_write(&cli_out.b, &r);
 }
 
-int main(int argc, char **argv)
+struct work {
+	struct cli_progress progress;
+	uint64_t start_ns;
+	uint64_t written_ns; /* time that writing rungs took */
+};
+
+static double seconds_of(const struct work *w)
 {
-	struct err err = {0};
-	struct config c = CONFIG_DEFAULT;
-	struct vec_set set = VEC_SET_INIT;
-	struct index_meta meta = {0};
-	struct par *par = NULL;
-	struct hnsw *h = NULL;
-	double seconds;
-	int ret = -1;
-	cli_parse(&cli, argc, argv, 1, SIZE_MAX);
+	return (double)(clock_mono_ns() - w->start_ns - w->written_ns) / 1e9;
+}
+
+static bool on_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	struct work *w = ctx;
+	cli_progress_show(&w->progress, done, total);
+	return cli_interrupted();
+}
+
+static int on_rung(void *ctx, const struct hnsw *h, struct err *err)
+{
+	struct work *w = ctx;
+	struct buf path = BUF_INIT;
+	struct hnsw_info info;
+	double seconds = seconds_of(w);
+	uint64_t start = clock_mono_ns();
+	hnsw_info(h, false, &info);
+	int ret = rung_path(info.rows, &path, err);
+	if (ret == 0)
+		ret = hnsw_write(h, path.data, err);
+	if (ret == 0) {
+		print_record(h, path.data, seconds);
+		ret = io_sink_flush(&cli_out, err);
+	}
+	buf_release(&path);
+	w->written_ns += clock_mono_ns() - start;
+	return ret;
+}
+
+/* Build an index, or go on with ${old} if there is one. */
+static struct hnsw *make(const struct vec_set *set, const struct hnsw_params *params,
+			 const struct hnsw *old, struct par *par, double *seconds, struct err *err)
+{
+	struct work w = {0};
+	struct hnsw_build_opts how = {.par = par,
+				      .progress = on_progress,
+				      .ctx = &w,
+				      .rungs = o.rungs.v,
+				      .n_rungs = o.rungs.n,
+				      .rung = on_rung};
+	how.kernels = dist_choose(getenv("HNSW_KERNEL"), err);
+	if (!how.kernels)
+		return NULL;
+	cli_progress_start(&w.progress, &cli, "inserted");
+	w.start_ns = clock_mono_ns();
+	struct hnsw *h = old ? hnsw_append(old, set, params->ef_search, &how, err)
+			     : hnsw_build(set, params, &how, err);
+	*seconds = seconds_of(&w);
+	cli_progress_end(&w.progress);
+	return h;
+}
+
+/* What --append does not go together with. */
+static void check_options(void)
+{
 	if (!o.output || strcmp(o.output, "-") == 0)
 		cli_usage(&cli, "%s: say -o INDEX",
 			  o.output ? "an index cannot be written to standard output"
 				   : "no output file");
-	struct operands operands = {.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
-	cli_catch_signals();
+	if (o.append && (o.config || o.like >= 0))
+		cli_usage(&cli, "--append goes on with the config of '%s': leave out --%s",
+			  o.append, o.config ? "config" : "like");
+	if (o.append && o.rungs.given)
+		cli_usage(&cli, "--rungs is for building, not for --append");
+}
+
+static void check_number(const char *option, bool given, uint64_t want, uint64_t has)
+{
+	if (given && want != has)
+		cli_usage(&cli, "--%s %llu contradicts index '%s', which has %llu", option,
+			  (unsigned long long)want, o.append, (unsigned long long)has);
+}
+
+static void check_name(const char *option, bool given, const char *want, const char *has)
+{
+	if (given && strcmp(want, has) != 0)
+		cli_usage(&cli, "--%s %s contradicts index '%s', which has %s", option, want,
+			  o.append, has);
+}
+
+/* Open the index to go on with; its parameters are those that count. */
+static struct hnsw *open_old(struct hnsw_params *params, struct err *err)
+{
+	struct hnsw *old = hnsw_open(o.append, HNSW_MAP, err);
+	struct hnsw_info info;
+	if (!old)
+		return NULL;
+	hnsw_info(old, false, &info);
+	*params = info.params;
+	check_number("m", o.m, o.m, params->m);
+	check_number("ef-construction", o.ef_construction, o.ef_construction,
+		     params->ef_construction);
+	check_number("seed", o.seed != UINT64_MAX, o.seed, params->seed);
+	check_name("metric", o.metric >= 0, o.metric >= 0 ? vec_metric_names[o.metric] : "",
+		   vec_metric_name(params->metric));
+	check_name("storage", o.storage != HNSW_AUTO, hnsw_storage_names[o.storage],
+		   hnsw_storage_names[params->storage]);
+	params->ef_search = o.ef_search ? o.ef_search : params->ef_search;
+	return old;
+}
+
+/* The parameters that options and --config say; those of the latter go after the former. */
+static int choose_params(struct hnsw_params *params, struct err *err)
+{
+	struct config c = CONFIG_DEFAULT;
 	if (o.like >= 0)
 		c = like_config;
-	if (o.config && read_config(&c, &err) != 0)
+	if (o.config && read_config(&c, err) != 0)
+		return -1;
+	*params = (struct hnsw_params){
+	    .m = o.m ? o.m : c.m,
+	    .ef_construction = o.ef_construction ? o.ef_construction : c.ef_construction,
+	    .ef_search = o.ef_search ? o.ef_search : c.ef_search,
+	    .seed = o.seed != UINT64_MAX ? o.seed : c.seed,
+	    .storage = (enum hnsw_storage)o.storage,
+	    .keep_pruned = o.like >= 0,
+	};
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = {0};
+	struct hnsw_params params;
+	struct vec_set set = VEC_SET_INIT;
+	struct index_meta meta = {0};
+	struct par *par = NULL;
+	struct hnsw *h = NULL, *old = NULL;
+	double seconds;
+	int ret = -1;
+	cli_parse(&cli, argc, argv, 1, SIZE_MAX);
+	check_options();
+	struct operands operands = {.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
+	cli_catch_signals();
+	if (o.append ? !(old = open_old(&params, &err)) : choose_params(&params, &err) != 0)
 		goto out;
-	c.m = o.m ? o.m : c.m;
-	c.ef_construction = o.ef_construction ? o.ef_construction : c.ef_construction;
-	c.ef_search = o.ef_search ? o.ef_search : c.ef_search;
-	c.seed = o.seed != UINT64_MAX ? o.seed : c.seed;
 	if (operand_vectors(&operands, cli.operand, cli.n_operands, (enum vec_format)o.format, &set,
 			    &meta, &err) != 0)
 		goto out;
-	enum vec_metric metric = o.metric >= 0	   ? (enum vec_metric)o.metric
-				 : meta.has_metric ? meta.metric
-						   : VEC_COSINE;
+	if (!old)
+		params.metric = o.metric >= 0	  ? (enum vec_metric)o.metric
+				: meta.has_metric ? meta.metric
+						  : VEC_COSINE;
 	par = par_new(cli_threads(o.threads), &err);
-	if (!par || !(h = build(&set, &c, metric, par, &seconds, &err)))
+	if (!par || !(h = make(&set, &params, old, par, &seconds, &err)))
 		goto out;
 	if (hnsw_write(h, o.output, &err) != 0)
 		goto out;
-	print_record(h, &c, seconds);
+	print_record(h, o.output, seconds);
 	ret = 0;
 out:
 	hnsw_free(h);
+	hnsw_free(old);
 	par_free(par);
 	vec_set_release(&set);
 	index_meta_release(&meta);
 	operands_release(&operands);
+	free(o.rungs.v);
 	return cli_finish(&cli, ret == 0 ? 0 : cli_error(&cli, &err));
 }

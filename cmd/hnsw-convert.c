@@ -17,8 +17,8 @@ static struct {
 	int from, to, type, metric, labels;
 	const char *output, *ids;
 	bool header;
-	uint64_t skip, count;
-} o = {.type = -1, .metric = -1, .count = UINT64_MAX};
+	uint64_t skip, count, sample, seed;
+} o = {.type = -1, .metric = -1, .count = UINT64_MAX, .seed = UINT64_MAX};
 
 static const struct cli_opt opts[] = {
     {'o', "output", "FILE", "where to write (default: stdout; an index needs a file)", CLI_STR,
@@ -39,6 +39,9 @@ static const struct cli_opt opts[] = {
      &o.header, 0, 0, NULL},
     {0, "skip", "N", "leave out the first N rows", CLI_U64, &o.skip, 0, 2147483647.0, NULL},
     {'N', "count", "N", "write at most N rows", CLI_U64, &o.count, 0, 2147483647.0, NULL},
+    {0, "sample", "N", "write the N rows that hnsw-build inserts first, in order of row", CLI_U64,
+     &o.sample, 1, 2147483647.0, NULL},
+    CLI_OPT_SEED(&o.seed),
 };
 
 static struct cli cli = {
@@ -73,6 +76,20 @@ static int write_vectors(const struct vec_set *set, struct err *err)
 	return ret;
 }
 
+/* The rows that were asked for: all, or a sample. */
+static int write_rows(const struct vec_set *set, struct err *err)
+{
+	struct vec_set sample;
+	uint64_t seed = o.seed != UINT64_MAX ? o.seed : 42;
+	if (!o.sample)
+		return write_vectors(set, err);
+	if (vec_set_sample(set, seed, o.sample, NULL, &sample, err) != 0)
+		return -1;
+	int ret = write_vectors(&sample, err);
+	vec_set_release(&sample);
+	return ret;
+}
+
 static int convert_vectors(struct err *err)
 {
 	struct vec_set set;
@@ -80,7 +97,7 @@ static int convert_vectors(struct err *err)
 	if (ret == 0 && o.ids)
 		ret = vec_set_read_ids(&set, o.ids, err);
 	if (ret == 0)
-		ret = write_vectors(&set, err);
+		ret = write_rows(&set, err);
 	vec_set_release(&set);
 	return ret;
 }
@@ -110,7 +127,7 @@ static int convert_index(enum hnsw_format from, struct err *err)
 				 "with queries of unit length, and read it back with --metric "
 				 "cosine");
 	} else if (hnsw_vectors(h, cli.operand[0], &set, err) == 0) {
-		ret = write_vectors(&set, err);
+		ret = write_rows(&set, err);
 		vec_set_release(&set);
 	}
 	hnsw_free(h);
@@ -134,8 +151,10 @@ static void check_options(void)
 		cli_usage(&cli, "an index is read from one file");
 	if (to && (!o.output || strcmp(o.output, "-") == 0))
 		cli_usage(&cli, "an index cannot be written to standard output: say -o FILE");
-	if (to && (o.skip || o.count != UINT64_MAX || o.type >= 0 || o.header))
-		cli_usage(&cli, "--skip, --count, --type and --header are for vectors");
+	if (to && (o.skip || o.count != UINT64_MAX || o.sample || o.type >= 0 || o.header))
+		cli_usage(&cli, "--skip, --count, --sample, --type and --header are for vectors");
+	if (o.seed != UINT64_MAX && !o.sample)
+		cli_usage(&cli, "--seed is that of a --sample");
 	if (!to && o.labels)
 		cli_usage(&cli, "--labels is for writing an index");
 	if (o.metric >= 0 && (!from || o.from == FORMAT_INDEX + HNSW_OURS))

@@ -41,6 +41,13 @@ static inline void digest_add(struct digest *sum, struct digest d)
 	sum->lo += d.lo;
 }
 
+/* And take one out. */
+static inline void digest_take(struct digest *sum, struct digest d)
+{
+	sum->hi -= d.hi;
+	sum->lo -= d.lo;
+}
+
 /*
  * Digest of a sequence: feed items in order; the result depends on every item
  * and on the order.

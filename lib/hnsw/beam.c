@@ -111,11 +111,9 @@ void hnsw_ask_for_vectors(const struct hnsw *h, const uint32_t *nodes, size_t co
 }
 
 static inline __attribute__((always_inline)) void prefetch_links(const struct hnsw *h,
-								 uint32_t node, uint32_t level)
+								 uint32_t node)
 {
-	const uint32_t *row = level ? hnsw_row_upper(h, node, level) : hnsw_row0(h, node);
-	if (row)
-		ask_for(row, (level ? h->head.stride_upper : h->head.stride0) * sizeof *row);
+	ask_for(hnsw_row0(h, node), h->head.stride0 * sizeof(uint32_t));
 }
 
 uint32_t hnsw_entry_node(const struct hnsw *h)
@@ -183,7 +181,7 @@ look_ahead(const struct hnsw *h, struct hnsw_scratch *s, size_t at, size_t count
 	while (++at < count && s->pool[at] & 1)
 		;
 	if (at < count)
-		prefetch_links(h, pool_node(s->pool[at]), 0);
+		prefetch_links(h, pool_node(s->pool[at]));
 }
 
 /* Tell of every stop whose entries are all expanded, now that the first ${at} are. */
@@ -206,7 +204,6 @@ beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p, u
 	float d[2 * HNSW_MAX_M];
 	uint64_t key[2 * HNSW_MAX_M];
 	uint64_t *pool = s->pool;
-	size_t room = hnsw_pool_room(p, ef);
 	struct ahead ahead;
 	ahead.node = HNSW_NONE;
 	visit_room(s, (uint32_t)count);
@@ -214,7 +211,7 @@ beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p, u
 		uint32_t first = pool_node(pool[i]);
 		visit(s, &first, 1);
 	}
-	for (size_t at = 0; at < count && at < ef;) {
+	for (size_t at = 0; at < count;) {
 		if (pool[at] & 1) {
 			at++;
 			continue;
@@ -241,27 +238,28 @@ beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p, u
 		for (size_t j = 0; j < n; j++)
 			ask_for_node(h, nodes[j]);
 		if (!level)
-			look_ahead(h, s, at + 1, count < ef ? count : ef, &ahead);
+			look_ahead(h, s, at + 1, count, &ahead);
 		s->hops++;
 		size_t next = at + 1;
 		hnsw_distances(h, s, p, nodes, n, d);
 		/* Those that a full pool has no use for go first, without a branch on each. */
-		uint64_t bound = count == room ? pool[room - 1] : UINT64_MAX;
+		uint64_t bound = count == ef ? pool[ef - 1] : UINT64_MAX;
 		size_t near = 0;
 		for (size_t j = 0; j < n; j++) {
 			key[near] = pool_key(d[j], fresh[j]);
 			near += key[near] < bound;
 		}
 		for (size_t j = 0; j < near; j++) {
-			if (count == room && key[j] >= pool[room - 1])
+			if (count == ef && key[j] >= pool[ef - 1])
 				continue;
 			/* The last place is free, or what stands there has to go. */
-			size_t last = count < room ? count++ : room - 1;
+			size_t last = count < ef ? count++ : ef - 1;
 			size_t where = s->kernels->insert(pool, last, key[j]);
 			if (stops && where < stops->lowest)
 				stops->lowest = where;
-			/* It is likely to be expanded, or looked at ahead of that. */
-			prefetch_links(h, pool_node(key[j]), level);
+			/* It is expanded next, or looked at ahead of that. */
+			if (!level)
+				prefetch_links(h, pool_node(key[j]));
 			if (where < next)
 				next = where;
 		}

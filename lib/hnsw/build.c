@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "hnsw/graph_internal.h"
+#include "hnsw/build_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,37 +18,6 @@
  */
 #define BATCH_MAX 128
 #define BATCH_SHARE 64 /* a batch is at most this part of the graph */
-
-/* Links carry their distance while building. */
-struct layer {
-	uint32_t *links;
-	float *dist;
-	uint16_t *diverse; /* a row: how many of its first links are mutually diverse */
-	uint32_t stride, room;
-};
-
-struct build {
-	struct hnsw *h;
-	struct layer base, upper;
-	uint8_t *level;		/* a node */
-	const uint32_t *row_of; /* rows in order of insertion */
-	struct par *par;
-	struct hnsw_scratch *scratch; /* one a thread */
-	struct err *err;	      /* one a thread */
-	uint32_t *upper_of;	      /* of the batch's nodes: number as upper */
-	uint32_t done;		      /* nodes inserted; the batch is done .. batch_end-1 */
-	uint32_t batch_end;
-	struct back_link *request, *other;
-	uint32_t *group; /* where the requests of a destination begin */
-	const struct layer *merge_layer;
-	bool merge_upper;
-};
-
-/* Asks the row ${to} (a node; above layer 0 the number of the row) for a link to ${from}. */
-struct back_link {
-	uint32_t to, from;
-	float distance;
-};
 
 /* ---- vectors ---- */
 
@@ -92,7 +61,7 @@ static int load(struct hnsw *h, enum hnsw_storage want, const struct hnsw_build_
 		struct err *err)
 {
 	struct hnsw_survey survey = {0};
-	uint32_t *node_of = mem_array(h->head.rows, sizeof *node_of, err);
+	uint32_t *node_of = mem_array(h->set->rows, sizeof *node_of, err);
 	int ret = -1;
 	if (node_of && hnsw_survey_init(&survey, h, want, par_threads(opts->par), err) == 0 &&
 	    hnsw_load_rows(h, &survey, node_of, opts->par, err) == 0)
@@ -117,6 +86,14 @@ static uint32_t level_of(const struct hnsw *h, uint32_t node, const uint64_t *th
 	return l;
 }
 
+static void old_levels(const struct hnsw *older, uint8_t *level)
+{
+	memset(level, 0, older->head.nodes);
+	for (uint32_t u = 0; u < older->head.upper; u++)
+		level[older->upper_node[u]] =
+		    (uint8_t)(older->upper_first[u + 1] - older->upper_first[u]);
+}
+
 static int assign_levels(struct build *b, struct err *err)
 {
 	struct hnsw *h = b->h;
@@ -129,8 +106,11 @@ static int assign_levels(struct build *b, struct err *err)
 	b->level = mem_array(nodes, sizeof *b->level, err);
 	if (!b->level)
 		return -1;
+	if (h->older)
+		old_levels(h->older, b->level);
 	for (uint32_t i = 0; i < nodes; i++) {
-		b->level[i] = (uint8_t)level_of(h, i, threshold);
+		if (i >= hnsw_first_node(h))
+			b->level[i] = (uint8_t)level_of(h, i, threshold);
 		upper += b->level[i] > 0;
 		rows += b->level[i];
 	}
@@ -152,7 +132,7 @@ static int assign_levels(struct build *b, struct err *err)
 	h->upper_node = upper_node;
 	h->upper_first = first;
 	h->head.upper_rows = row;
-	/* head.upper counts those inserted so far, while building. */
+	h->head.upper = h->older ? h->older->head.upper : 0;
 	return 0;
 }
 
@@ -370,11 +350,11 @@ static void link_back(struct build *b)
 
 /* ---- the whole ---- */
 
-/* Where the batch that begins at b->done ends. */
-static uint32_t next_batch(const struct build *b, uint32_t *inserted_upper)
+/* Find where the batch that begins at b->done ends. */
+static void next_batch(struct build *b)
 {
 	const struct hnsw *h = b->h;
-	uint32_t size = b->done / BATCH_SHARE, end = b->done, u = *inserted_upper;
+	uint32_t size = b->done / BATCH_SHARE, end = b->done, u = h->head.upper;
 	if (size < 1)
 		size = 1;
 	if (size > BATCH_MAX)
@@ -390,34 +370,41 @@ static uint32_t next_batch(const struct build *b, uint32_t *inserted_upper)
 		if (rises)
 			break;
 	}
-	*inserted_upper = u;
-	return end;
+	b->batch_end = end;
+}
+
+void hnsw_insert_batch(struct build *b)
+{
+	struct hnsw_head *head = &b->h->head;
+	uint32_t last = b->batch_end - 1, upper = head->upper;
+	if (b->done == 0) {
+		/* The first node has no neighbours. */
+		write_row(&b->base, 0, NULL, 0, 0);
+		for (uint32_t l = 0; l < b->level[0]; l++)
+			write_row(&b->upper, l, NULL, 0, 0);
+	} else {
+		par_run(b->par, b->batch_end - b->done, 1, insert_nodes, b);
+		link_back(b);
+	}
+	for (uint32_t node = b->done; node < b->batch_end; node++)
+		upper += b->level[node] > 0;
+	if (upper && (head->upper == 0 || b->level[last] > head->max_level)) {
+		head->max_level = b->level[last];
+		head->entry = b->upper_of[last - b->done];
+	}
+	head->upper = upper;
+	b->done = b->batch_end;
 }
 
 static int insert_all(struct build *b, const struct hnsw_build_opts *opts, struct err *err)
 {
-	struct hnsw *h = b->h;
-	uint32_t nodes = h->head.nodes, upper = 0;
-	h->head.upper = 0;
+	uint32_t nodes = b->h->head.nodes, first = b->done;
 	while (b->done < nodes) {
-		b->batch_end = next_batch(b, &upper);
-		if (b->done == 0) {
-			/* The first node has no neighbours. */
-			write_row(&b->base, 0, NULL, 0, 0);
-			for (uint32_t l = 0; l < b->level[0]; l++)
-				write_row(&b->upper, l, NULL, 0, 0);
-		} else {
-			par_run(b->par, b->batch_end - b->done, 1, insert_nodes, b);
-			link_back(b);
-		}
-		uint32_t last = b->batch_end - 1;
-		if (upper && (h->head.upper == 0 || b->level[last] > h->head.max_level)) {
-			h->head.max_level = b->level[last];
-			h->head.entry = b->upper_of[last - b->done];
-		}
-		h->head.upper = upper;
-		b->done = b->batch_end;
-		if (opts->progress && opts->progress(opts->ctx, b->done, nodes))
+		next_batch(b);
+		if (hnsw_pass_rungs(b, opts, err) != 0)
+			return -1;
+		hnsw_insert_batch(b);
+		if (opts->progress && opts->progress(opts->ctx, b->done - first, nodes - first))
 			return err_set(err, ERR_TEMP, "build was interrupted");
 	}
 	return 0;
@@ -439,33 +426,90 @@ static int check_params(const struct vec_set *set, const struct hnsw_params *p, 
 	return 0;
 }
 
-static int alloc_layer(struct hnsw *h, struct layer *l, struct mem_block *dist, size_t rows,
-		       uint32_t stride, uint32_t room, struct err *err)
+int hnsw_layer_alloc(struct hnsw *h, struct layer *l, size_t rows, bool upper, struct err *err)
 {
-	l->stride = stride;
-	l->room = room;
-	l->links = hnsw_block(h, rows, stride * sizeof *l->links, err);
-	if (!l->links || mem_block_alloc(dist, rows * stride * sizeof *l->dist + 64, err) != 0)
+	l->stride = upper ? h->head.stride_upper : h->head.stride0;
+	l->room = upper ? h->head.m : h->head.m0;
+	l->links = hnsw_block(h, rows, l->stride * sizeof *l->links, err);
+	if (!l->links ||
+	    mem_block_alloc(&l->dist_block, rows * l->stride * sizeof *l->dist + 64, err) != 0)
 		return -1;
-	l->dist = dist->p;
+	l->dist = l->dist_block.p;
 	l->diverse = mem_zeroed(rows, sizeof *l->diverse, err);
 	return l->diverse ? 0 : -1;
+}
+
+void hnsw_layer_release(struct layer *l)
+{
+	mem_block_release(&l->dist_block);
+	free(l->diverse);
+}
+
+/* What the insertion works with. */
+static int prepare(struct build *b, const struct hnsw_build_opts *opts, struct err *err)
+{
+	struct hnsw *h = b->h;
+	const struct hnsw_head *head = &h->head;
+	size_t requests = (size_t)BATCH_MAX * head->m0, threads = (size_t)par_threads(b->par);
+	if (assign_levels(b, err) != 0 ||
+	    hnsw_layer_alloc(h, &b->base, head->nodes, false, err) != 0 ||
+	    hnsw_layer_alloc(h, &b->upper, head->upper_rows, true, err) != 0)
+		return -1;
+	h->links0 = b->base.links;
+	h->upper_links = b->upper.links;
+	b->upper_of = mem_array(BATCH_MAX, sizeof *b->upper_of, err);
+	b->request = mem_array(requests, sizeof *b->request, err);
+	b->other = mem_array(requests, sizeof *b->other, err);
+	b->group = mem_array(requests + 1, sizeof *b->group, err);
+	b->scratch = mem_zeroed(threads, sizeof *b->scratch, err);
+	b->rung_nodes = mem_array(opts->n_rungs, sizeof *b->rung_nodes, err);
+	if (!b->upper_of || !b->request || !b->other || !b->group || !b->scratch || !b->rung_nodes)
+		return -1;
+	/* The pool also holds the candidates of a merge: a full row and a whole batch. */
+	size_t keys = head->ef_construction > head->m0 + BATCH_MAX ? head->ef_construction
+								   : head->m0 + BATCH_MAX;
+	for (size_t t = 0; t < threads; t++)
+		if (hnsw_scratch_init(&b->scratch[t], h, opts->kernels, err) != 0 ||
+		    hnsw_scratch_reserve(&b->scratch[t], keys, err) != 0)
+			return -1;
+	return hnsw_count_rungs(h, opts, b->rung_nodes, err);
+}
+
+int hnsw_link_all(struct hnsw *h, const struct hnsw_build_opts *opts, struct err *err)
+{
+	struct build b = {.h = h, .par = opts->par};
+	int ret = prepare(&b, opts, err);
+	if (ret == 0 && h->older)
+		hnsw_take_links(&b);
+	if (ret == 0)
+		ret = insert_all(&b, opts, err);
+	if (ret == 0)
+		ret = hnsw_repair(h, b.base.links, &b.scratch[0], err);
+	if (ret == 0)
+		h->head.graph_digest = hnsw_graph_digest(h);
+	for (int t = 0; b.scratch && t < par_threads(b.par); t++)
+		hnsw_scratch_release(&b.scratch[t]);
+	free(b.scratch);
+	free(b.level);
+	free(b.upper_of);
+	free(b.request);
+	free(b.other);
+	free(b.group);
+	free(b.rung_nodes);
+	hnsw_layer_release(&b.base);
+	hnsw_layer_release(&b.upper);
+	return ret;
 }
 
 struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *params,
 			const struct hnsw_build_opts *opts, struct err *err)
 {
-	if (check_params(set, params, err) != 0)
+	if (check_params(set, params, err) != 0 || hnsw_check_rungs(opts, set->rows, err) != 0)
 		return NULL;
 	struct hnsw *h = mem_zeroed(1, sizeof *h, err);
 	if (!h)
 		return NULL;
-	struct hnsw_head *head = &h->head;
-	struct build b = {.h = h, .par = opts->par};
-	struct mem_block base_dist = {0}, upper_dist = {0};
-	size_t threads = (size_t)par_threads(opts->par);
-	int ret = -1;
-	*head = (struct hnsw_head){
+	h->head = (struct hnsw_head){
 	    .metric = params->metric,
 	    .dim = set->dim,
 	    .stride = (uint32_t)num_round_up(set->dim, HNSW_ROW_PAD),
@@ -480,48 +524,8 @@ struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *par
 	    .flags = params->keep_pruned ? HNSW_KEEP_PRUNED : 0,
 	};
 	h->set = set;
-	if (load(h, params->storage, opts, err) != 0 || assign_levels(&b, err) != 0)
-		goto out;
-	if (alloc_layer(h, &b.base, &base_dist, head->nodes, head->stride0, head->m0, err) != 0 ||
-	    alloc_layer(h, &b.upper, &upper_dist, head->upper_rows, head->stride_upper, head->m,
-			err) != 0)
-		goto out;
-	h->links0 = b.base.links;
-	h->upper_links = b.upper.links;
-	b.upper_of = mem_array(BATCH_MAX, sizeof *b.upper_of, err);
-	b.request = mem_array((size_t)BATCH_MAX * head->m0, sizeof *b.request, err);
-	b.other = mem_array((size_t)BATCH_MAX * head->m0, sizeof *b.other, err);
-	b.group = mem_array((size_t)BATCH_MAX * head->m0 + 1, sizeof *b.group, err);
-	b.scratch = mem_zeroed(threads, sizeof *b.scratch, err);
-	if (!b.upper_of || !b.request || !b.other || !b.group || !b.scratch)
-		goto out;
-	/* The pool also holds the candidates of a merge: a full row and a whole batch. */
-	size_t keys = head->ef_construction > head->m0 + BATCH_MAX ? head->ef_construction
-								   : head->m0 + BATCH_MAX;
-	for (size_t t = 0; t < threads; t++)
-		if (hnsw_scratch_init(&b.scratch[t], h, opts->kernels, err) != 0 ||
-		    hnsw_scratch_reserve(&b.scratch[t], keys, err) != 0)
-			goto out;
-	if (insert_all(&b, opts, err) != 0 ||
-	    hnsw_repair(h, b.base.links, &b.scratch[0], err) != 0 ||
-	    hnsw_keep_ids(h, set, err) != 0)
-		goto out;
-	head->graph_digest = hnsw_graph_digest(h);
-	ret = 0;
-out:
-	for (size_t t = 0; b.scratch && t < threads; t++)
-		hnsw_scratch_release(&b.scratch[t]);
-	free(b.scratch);
-	free(b.level);
-	free(b.upper_of);
-	free(b.request);
-	free(b.other);
-	free(b.group);
-	free(b.base.diverse);
-	free(b.upper.diverse);
-	mem_block_release(&base_dist);
-	mem_block_release(&upper_dist);
-	if (ret != 0) {
+	if (load(h, params->storage, opts, err) != 0 || hnsw_link_all(h, opts, err) != 0 ||
+	    hnsw_keep_ids(h, set, err) != 0) {
 		hnsw_free(h);
 		return NULL;
 	}

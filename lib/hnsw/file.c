@@ -117,13 +117,18 @@ struct digest hnsw_graph_digest(const struct hnsw *h)
 	return digest_seq_end(&seq);
 }
 
-/* Vectors that were left in the set. */
+/* Vectors that were left in the set or the older index. */
 static int read_vectors(void *ctx, uint64_t first, size_t count, void *out, struct err *err)
 {
 	const struct hnsw *h = ctx;
+	size_t stride = h->head.stride;
 	(void)err;
-	for (size_t i = 0; i < count; i++)
-		hnsw_read_row(h, h->node_row[first + i], (float *)out + i * h->head.stride);
+	for (size_t i = 0; i < count; i++) {
+		float *to = (float *)out + i * stride;
+		const float *v = hnsw_vector(h, (uint32_t)(first + i), to);
+		if (v != to)
+			memcpy(to, v, stride * sizeof *v);
+	}
 	return 0;
 }
 

@@ -54,6 +54,9 @@ struct hnsw {
 	const char *id_text;
 	uint64_t id_text_bytes;
 	const struct vec_set *set; /* where floats are read from that are in no file yet */
+	/* The index that this one continues, or NULL.  Its nodes and rows are the first ones
+	 * here; those of the set come after. */
+	const struct hnsw *older;
 	/* What the above lies in. */
 	struct io_map map;
 	struct mem_block block[13];
@@ -61,6 +64,17 @@ struct hnsw {
 	struct chunk_set chunks;
 	char *name;
 };
+
+/* How many nodes, and rows, are those of the older index. */
+static inline uint32_t hnsw_first_node(const struct hnsw *h)
+{
+	return h->older ? h->older->head.nodes : 0;
+}
+
+static inline uint32_t hnsw_first_row(const struct hnsw *h)
+{
+	return h->older ? (uint32_t)h->older->head.rows : 0;
+}
 
 /* A zeroed block of ${count} x ${size} bytes that lives as long as the index, or NULL. */
 void *hnsw_block(struct hnsw *h, size_t count, size_t size, struct err *err) MUST_CHECK;
@@ -90,7 +104,7 @@ static inline const uint8_t *hnsw_code(const struct hnsw *h, uint32_t node)
 }
 
 /* A node's vector, padded; where it is not at hand it is put together in ${tmp}, a stride long,
- * from the set or from the codes. */
+ * from the set, the older index or the codes. */
 const float *hnsw_vector(const struct hnsw *h, uint32_t node, float *tmp);
 
 /*
@@ -118,8 +132,8 @@ void hnsw_point_node(const struct hnsw *h, const struct dist_kernels *k, uint32_
 void hnsw_point_query(const struct hnsw *h, struct hnsw_scratch *s, const float *query,
 		      struct hnsw_point *p);
 
-/* Row ${row} of what an index is built from, as the index has it: a stride long, padded, of unit
- * length if cosine. */
+/* Row ${row}, one of the set that an index is built from, as the index has it: a stride long,
+ * padded, of unit length if cosine. */
 void hnsw_read_row(const struct hnsw *h, uint32_t row, float *out);
 
 /* What the choice of a storage is made from, gathered while the rows go by; sums are made in a
@@ -145,13 +159,13 @@ void hnsw_survey_row(struct hnsw_survey *s, uint64_t block, int thread, const fl
 
 /*
  * Read all rows of ${h}->set: check and survey them, and number the nodes.  Sets vectors_digest,
- * nodes, node_row and the duplicates, and ${node_of}: the node that a row stands for, or
- * HNSW_NONE if an equal one does.
+ * nodes, node_row and the duplicates, and ${node_of}: the node that a row of the set stands for,
+ * or HNSW_NONE if an equal one does.
  */
 int hnsw_load_rows(struct hnsw *h, struct hnsw_survey *survey, uint32_t *node_of, struct par *par,
 		   struct err *err) MUST_CHECK;
 
-/* Make h->vectors. */
+/* Make h->vectors, from the set and the older index. */
 int hnsw_load_vectors(struct hnsw *h, const uint32_t *node_of, struct par *par,
 		      struct err *err) MUST_CHECK;
 
@@ -162,7 +176,7 @@ int hnsw_load_vectors(struct hnsw *h, const uint32_t *node_of, struct par *par,
 int hnsw_choose_storage(struct hnsw *h, struct hnsw_survey *s, float *centre, struct par *par,
 			struct err *err) MUST_CHECK;
 
-/* Fill codes and norms from the rows. */
+/* Fill codes and norms from the rows of the set. */
 void hnsw_quantise(const struct hnsw *h, struct hnsw_survey *s, const uint32_t *node_of,
 		   uint8_t *codes, uint32_t *norms, const struct dist_kernels *kernels,
 		   struct par *par);
@@ -208,18 +222,8 @@ uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const struct
 int hnsw_scratch_reserve(struct hnsw_scratch *s, size_t keys, struct err *err) MUST_CHECK;
 
 /*
- * Entries that the pool of a beam of width ${ef} has room for.  Codes that lose something may put
- * some of the nearest a little behind the first ef; so a few more are kept, to be ranked by the
- * vectors, but not expanded.
- */
-static inline size_t hnsw_pool_room(const struct hnsw_point *p, size_t ef)
-{
-	return p->exact ? ef : ef + ef / 16 + 4;
-}
-
-/*
  * Beam search (Algorithm 2) on layer ${level} from ${count} entries in s->pool, sorted; leaves up
- * to hnsw_pool_room() keys there in increasing order and returns how many.  On layers above 0
+ * to ${ef} keys there in increasing order and returns how many.  On layers above 0
  * entries and results are uppers.
  */
 size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,

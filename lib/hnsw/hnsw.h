@@ -68,6 +68,14 @@ struct hnsw_build_opts {
 	 * the build returns ERR_TEMP. */
 	bool (*progress)(void *ctx, uint64_t done, uint64_t total);
 	void *ctx;
+	/*
+	 * While building: numbers of rows, increasing and less than those of the set.  When so many
+	 * rows of the permutation are in, ${rung} is given an index of just these, which lives
+	 * until it returns; -1 ends the build.  Its rows are those of vec_set_sample().
+	 */
+	const uint32_t *rungs;
+	size_t n_rungs;
+	int (*rung)(void *ctx, const struct hnsw *h, struct err *err);
 };
 
 /*
@@ -82,6 +90,20 @@ struct hnsw_build_opts {
  */
 struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *params,
 			const struct hnsw_build_opts *opts, struct err *err) MUST_CHECK;
+
+/*
+ * Build an index that continues ${old} with all rows of ${set}: with its parameters and seed, its
+ * storage and, with sq8, its quantiser.  Row i of the set becomes row i after those of the old
+ * one; rows are inserted in the order of a permutation of theirs.  If only one of the two has ids,
+ * those of the other are its row numbers.  ${ef_search}: as in hnsw_params.
+ *
+ * The result reads ${old} and ${set} as long as it lives.  NULL: ERR_DATA (${old} is damaged, a
+ * value that is not finite, another dimension, an id that is there already, what 8 bits of
+ * the old index cannot hold), ERR_ENV.  The cost is that of inserting the new rows, of
+ * checking the old ones, and of the distances of their links.
+ */
+struct hnsw *hnsw_append(const struct hnsw *old, const struct vec_set *set, uint32_t ef_search,
+			 const struct hnsw_build_opts *opts, struct err *err) MUST_CHECK;
 
 /* Write to a file, whole or not at all; format: hnsw-index(5). */
 int hnsw_write(const struct hnsw *h, const char *path, struct err *err) MUST_CHECK;

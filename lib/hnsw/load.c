@@ -2,7 +2,8 @@
 /*
  * Reading the vectors that an index is built from.  They are not copied: what is made of them,
  * codes or floats, is made while the rows go by in the order of their files, and a row is read
- * again where it is needed once more.
+ * again where it is needed once more.  If the index continues an older one, the rows of that come
+ * before those of the set.
  */
 #include "hnsw/graph_internal.h"
 
@@ -15,7 +16,7 @@
 void hnsw_read_row(const struct hnsw *h, uint32_t row, float *out)
 {
 	const struct hnsw_head *d = &h->head;
-	vec_set_values(h->set, row, out);
+	vec_set_values(h->set, row - hnsw_first_row(h), out);
 	if (d->metric == VEC_COSINE)
 		vec_normalise(out, d->dim);
 	for (uint32_t k = 0; k < d->dim; k++)
@@ -28,7 +29,7 @@ void hnsw_read_row(const struct hnsw *h, uint32_t row, float *out)
 struct look {
 	struct hnsw *h;
 	struct hnsw_survey *survey;
-	uint64_t *hash; /* of every row as the index has it */
+	uint64_t *hash; /* of the older index's nodes, then of the rows of the set */
 	struct look_worker {
 		struct digest sum;
 		float *row;
@@ -38,18 +39,19 @@ struct look {
 	} * worker; /* one a thread */
 };
 
-/* ERR_DATA if the row cannot be in an index. */
+/* ERR_DATA if the row of the set cannot be in an index. */
 static int look_at_row(const struct look *j, struct look_worker *w, uint32_t row)
 {
 	const struct vec_set *set = j->h->set;
+	uint32_t number = hnsw_first_row(j->h) + row;
 	float *v = w->row, most = 0;
 	if (vec_set_row(set, row, v, &w->err) != 0)
 		return -1;
 	for (uint32_t k = 0; k < set->dim; k++)
 		v[k] += 0.0f;
-	digest_add(&w->sum, vec_row_digest(v, set->dim, row));
+	digest_add(&w->sum, vec_row_digest(v, set->dim, number));
 	if (j->h->head.metric == VEC_COSINE)
-		hnsw_read_row(j->h, row, v);
+		hnsw_read_row(j->h, number, v);
 	for (uint32_t k = 0; k < set->dim; k++)
 		most = fabsf(v[k]) > most ? fabsf(v[k]) : most;
 	/* No sum of squares of a difference may leave the floats. */
@@ -58,7 +60,7 @@ static int look_at_row(const struct look *j, struct look_worker *w, uint32_t row
 		    set, row, &w->err,
 		    "has a component of size %g: distances from it would be infinite",
 		    (double)most);
-	j->hash[row] = digest_xxh64(v, set->dim * sizeof *v, 0);
+	j->hash[hnsw_first_node(j->h) + row] = digest_xxh64(v, set->dim * sizeof *v, 0);
 	return 0;
 }
 
@@ -81,9 +83,14 @@ static void look_at_blocks(void *ctx, uint64_t begin, uint64_t end, int thread)
 static int look_at_all(struct look *j, struct par *par, struct err *err)
 {
 	const struct look_worker *first = NULL;
+	const struct hnsw *older = j->h->older;
 	struct hnsw_head *d = &j->h->head;
 	par_run(par, HNSW_SURVEY_BLOCKS, 1, look_at_blocks, j);
 	d->vectors_digest = vec_shape_digest(d->dim, d->rows);
+	if (older) {
+		digest_add(&d->vectors_digest, older->head.vectors_digest);
+		digest_take(&d->vectors_digest, vec_shape_digest(d->dim, older->head.rows));
+	}
 	for (int t = 0; t < par_threads(par); t++) {
 		const struct look_worker *w = &j->worker[t];
 		digest_add(&d->vectors_digest, w->sum);
@@ -97,49 +104,99 @@ static int look_at_all(struct look *j, struct par *par, struct err *err)
 
 /* ---- nodes ---- */
 
+static void hash_older(void *ctx, uint64_t begin, uint64_t end, int thread)
+{
+	struct look *j = ctx;
+	const struct hnsw *older = j->h->older;
+	for (uint64_t i = begin; i < end; i++)
+		j->hash[i] = digest_xxh64(hnsw_vector(older, (uint32_t)i, j->worker[thread].row),
+					  older->head.dim * sizeof(float), 0);
+}
+
+/* What nodes are made of, and what they are found by. */
+struct numbering {
+	struct hnsw *h;
+	const uint32_t *order; /* of the rows of the set */
+	const uint64_t *hash;  /* of the older index's nodes, then of the rows of the set */
+	uint32_t *table;       /* nodes by their hash */
+	size_t mask;
+	uint32_t *node_row, (*dup)[2];
+	float *pair;
+};
+
+static uint64_t hash_of_node(const struct numbering *n, uint32_t node)
+{
+	uint32_t first = hnsw_first_node(n->h);
+	return n->hash[node < first ? node : first + n->node_row[node] - hnsw_first_row(n->h)];
+}
+
+static bool has_vector_of(const struct numbering *n, uint32_t node, uint32_t row)
+{
+	size_t stride = n->h->head.stride;
+	hnsw_read_row(n->h, row, n->pair);
+	return memcmp(n->pair, hnsw_vector(n->h, node, n->pair + stride),
+		      stride * sizeof *n->pair) == 0;
+}
+
+/* The place in the table of the node that has the vector of a row; HNSW_NONE is there if none
+ * has. */
+static size_t find_place(const struct numbering *n, uint32_t row, uint64_t hash)
+{
+	size_t at = hash & n->mask;
+	while (n->table[at] != HNSW_NONE &&
+	       !(hash_of_node(n, n->table[at]) == hash && has_vector_of(n, n->table[at], row)))
+		at = (at + 1) & n->mask;
+	return at;
+}
+
+static void take_older_nodes(const struct numbering *n)
+{
+	const struct hnsw *older = n->h->older;
+	memcpy(n->node_row, older->node_row, older->head.nodes * sizeof *n->node_row);
+	for (uint32_t i = 0; i < older->head.dups; i++) {
+		n->dup[i][0] = older->dup_node[i];
+		n->dup[i][1] = older->dup_row[i];
+	}
+	for (uint32_t node = 0; node < older->head.nodes; node++) {
+		size_t at = n->hash[node] & n->mask;
+		while (n->table[at] != HNSW_NONE)
+			at = (at + 1) & n->mask;
+		n->table[at] = node;
+	}
+}
+
 /*
  * Rows whose vectors are equal become one node: identical points would only link to each
- * other and wall each other off.  Fills node_row, ${node_of} (a row; HNSW_NONE if it is not the
- * first of its node) and ${dup}, pairs of a node and a further row of it, in order of insertion.
+ * other and wall each other off.  Fills node_row, ${node_of} (a row of the set; HNSW_NONE if it
+ * is not the first of its node) and the pairs of a node and a further row of it.
  */
-static int number_nodes(struct hnsw *h, const uint32_t *order, const uint64_t *hash,
-			uint32_t *node_row, uint32_t *node_of, uint32_t (*dup)[2], struct err *err)
+static int number_nodes(struct numbering *n, uint32_t *node_of, struct err *err)
 {
-	size_t slots = 16, stride = h->head.stride;
-	uint32_t rows = (uint32_t)h->head.rows, nodes = 0, dups = 0;
-	while (slots < 2 * (size_t)rows)
+	struct hnsw *h = n->h;
+	size_t slots = 16;
+	uint32_t nodes = hnsw_first_node(h), dups = hnsw_first_row(h) - nodes;
+	while (slots < 2 * (size_t)h->head.rows)
 		slots *= 2;
-	uint32_t *table = mem_array(slots, sizeof *table, err);
-	float *pair = mem_array(2 * stride, sizeof *pair, err);
-	if (!table || !pair) {
-		free(table);
-		free(pair);
+	n->mask = slots - 1;
+	n->table = mem_array(slots, sizeof *n->table, err);
+	n->pair = mem_array(2, h->head.stride * sizeof *n->pair, err);
+	if (!n->table || !n->pair)
 		return -1;
-	}
-	memset(table, 0xff, slots * sizeof *table);
-	for (uint32_t i = 0; i < rows; i++) {
-		uint32_t row = order[i];
-		size_t at = hash[row] & (slots - 1);
-		for (; table[at] != HNSW_NONE; at = (at + 1) & (slots - 1)) {
-			uint32_t other = node_row[table[at]];
-			if (hash[other] != hash[row])
-				continue;
-			hnsw_read_row(h, row, pair);
-			hnsw_read_row(h, other, pair + stride);
-			if (memcmp(pair, pair + stride, stride * sizeof *pair) == 0)
-				break;
-		}
-		node_of[row] = HNSW_NONE;
-		if (table[at] != HNSW_NONE) {
-			dup[dups][0] = table[at];
-			dup[dups++][1] = row;
+	memset(n->table, 0xff, slots * sizeof *n->table);
+	if (h->older)
+		take_older_nodes(n);
+	for (uint64_t i = 0; i < h->set->rows; i++) {
+		uint32_t row = hnsw_first_row(h) + n->order[i];
+		size_t at = find_place(n, row, n->hash[hnsw_first_node(h) + n->order[i]]);
+		node_of[n->order[i]] = HNSW_NONE;
+		if (n->table[at] != HNSW_NONE) {
+			n->dup[dups][0] = n->table[at];
+			n->dup[dups++][1] = row;
 			continue;
 		}
-		table[at] = node_of[row] = nodes;
-		node_row[nodes++] = row;
+		n->table[at] = node_of[n->order[i]] = nodes;
+		n->node_row[nodes++] = row;
 	}
-	free(table);
-	free(pair);
 	h->head.nodes = nodes;
 	h->head.dups = dups;
 	return 0;
@@ -173,11 +230,12 @@ static int keep_duplicates(struct hnsw *h, uint32_t (*dup)[2], struct err *err)
 int hnsw_load_rows(struct hnsw *h, struct hnsw_survey *survey, uint32_t *node_of, struct par *par,
 		   struct err *err)
 {
-	uint32_t rows = (uint32_t)h->head.rows, *order = NULL, (*dup)[2] = NULL;
+	uint32_t rows = (uint32_t)h->head.rows, *order = NULL;
 	size_t threads = (size_t)par_threads(par), stride = h->head.stride;
 	struct look j = {.h = h, .survey = survey};
+	struct numbering n = {.h = h};
 	int ret = -1;
-	j.hash = mem_array(rows, sizeof *j.hash, err);
+	j.hash = mem_array(hnsw_first_node(h) + h->set->rows, sizeof *j.hash, err);
 	j.worker = mem_zeroed(threads, sizeof *j.worker, err);
 	float *row = mem_array(threads, stride * sizeof *row, err);
 	if (!j.hash || !j.worker || !row)
@@ -186,20 +244,24 @@ int hnsw_load_rows(struct hnsw *h, struct hnsw_survey *survey, uint32_t *node_of
 		j.worker[t].row = row + t * stride;
 	if (look_at_all(&j, par, err) != 0)
 		goto out;
-	order = mem_array(rows, sizeof *order, err);
-	dup = mem_array(rows, sizeof *dup, err);
-	uint32_t *node_row = hnsw_block(h, rows, sizeof *node_row, err);
-	if (!order || !dup || !node_row)
+	par_run(par, hnsw_first_node(h), 256, hash_older, &j);
+	order = mem_array(h->set->rows, sizeof *order, err);
+	n.dup = mem_array(rows, sizeof *n.dup, err);
+	n.node_row = hnsw_block(h, rows, sizeof *n.node_row, err);
+	if (!order || !n.dup || !n.node_row)
 		goto out;
-	rng_permutation(h->head.seed, order, rows);
-	if (number_nodes(h, order, j.hash, node_row, node_of, dup, err) != 0 ||
-	    keep_duplicates(h, dup, err) != 0)
+	rng_permutation(h->head.seed, order, (uint32_t)h->set->rows);
+	n.order = order;
+	n.hash = j.hash;
+	h->node_row = n.node_row;
+	if (number_nodes(&n, node_of, err) != 0 || keep_duplicates(h, n.dup, err) != 0)
 		goto out;
-	h->node_row = node_row;
 	ret = 0;
 out:
 	free(order);
-	free(dup);
+	free(n.table);
+	free(n.pair);
+	free(n.dup);
 	free(j.hash);
 	free(j.worker);
 	free(row);
@@ -220,7 +282,7 @@ static void copy_rows(void *ctx, uint64_t begin, uint64_t end, int thread)
 	(void)thread;
 	for (uint64_t i = begin; i < end; i++)
 		if (j->node_of[i] != HNSW_NONE)
-			hnsw_read_row(j->h, (uint32_t)i,
+			hnsw_read_row(j->h, hnsw_first_row(j->h) + (uint32_t)i,
 				      j->vectors + (size_t)j->node_of[i] * j->h->head.stride);
 }
 
@@ -229,7 +291,10 @@ int hnsw_load_vectors(struct hnsw *h, const uint32_t *node_of, struct par *par, 
 	struct copy j = {h, node_of, hnsw_block(h, h->head.nodes, h->head.stride * 4, err)};
 	if (!j.vectors)
 		return -1;
-	par_run(par, h->head.rows, 256, copy_rows, &j);
+	if (h->older)
+		memcpy(j.vectors, h->older->vectors,
+		       (size_t)h->older->head.nodes * h->head.stride * sizeof *j.vectors);
+	par_run(par, h->set->rows, 256, copy_rows, &j);
 	h->vectors = j.vectors;
 	return 0;
 }

@@ -12,6 +12,8 @@ const float *hnsw_vector(const struct hnsw *h, uint32_t node, float *tmp)
 	const struct hnsw_head *d = &h->head;
 	if (h->vectors)
 		return h->vectors + (size_t)node * d->stride;
+	if (node < hnsw_first_node(h))
+		return hnsw_vector(h->older, node, tmp);
 	if (h->set) {
 		hnsw_read_row(h, h->node_row[node], tmp);
 		return tmp;

@@ -244,7 +244,7 @@ static void quantise_rows(void *ctx, uint64_t begin, uint64_t end, int thread)
 			continue;
 		uint8_t *code = j->codes + (size_t)node * d->code_stride;
 		struct dist_code made = {.code = (int8_t *)code};
-		hnsw_read_row(j->h, (uint32_t)i, v);
+		hnsw_read_row(j->h, hnsw_first_row(j->h) + (uint32_t)i, v);
 		j->kernels->code_make(v, j->h->centre, d->unit, d->dim, &made);
 		for (uint32_t k = 0; k < d->dim; k++)
 			code[k] ^= 0x80;
@@ -258,7 +258,7 @@ void hnsw_quantise(const struct hnsw *h, struct hnsw_survey *s, const uint32_t *
 		   struct par *par)
 {
 	struct quantise_job j = {h, s, node_of, codes, norms, kernels};
-	par_run(par, h->head.rows, 256, quantise_rows, &j);
+	par_run(par, h->set->rows, 256, quantise_rows, &j);
 }
 
 /* ---- a trial ---- */

@@ -7,7 +7,6 @@
 
 #define RERANK_FIRST 64 /* estimates looked at again at once, at first */
 #define RERANK_NEXT 8	/* and then */
-#define STARTS 5	/* entries that a search starts from, and so the least width of a beam */
 
 static float shown_distance(const struct hnsw *h, float d)
 {
@@ -122,34 +121,26 @@ static size_t find_top(const struct hnsw *h, struct hnsw_scratch *s, const struc
 	return i;
 }
 
-/*
- * Where a search of layer 0 starts: entries at the front of the pool, and how many.  A few from
- * layer 1 lead into clusters that the nearest one alone might miss.
- */
+/* Where a search of layer 0 starts: entries at the front of the pool, and how many. */
 static size_t find_start(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p)
 {
-	uint32_t entry = hnsw_entry_node(h);
-	uint64_t *pool = s->pool, last;
-	size_t count = 0, at;
+	uint32_t entry = hnsw_entry_node(h), node;
+	uint64_t *pool = s->pool, near;
 	float d;
 	hnsw_distances(h, s, p, &entry, 1, &d);
-	last = pool_key(d, entry);
-	if (h->head.upper) {
-		pool[0] = hnsw_descend(h, s, p, 1);
-		count = hnsw_beam(h, s, p, 1, 1, STARTS - 1);
-	}
+	pool[0] = pool_key(d, entry);
+	if (!h->head.upper)
+		return 1;
+	near = hnsw_descend(h, s, p, 0);
+	node = h->upper_node[pool_node(near)];
+	if (entry == node)
+		return 1;
 	/* Every node is reachable from the entry point, so a beam as wide as the index
 	 * finds all; a narrower one drops it at once. */
-	for (size_t i = at = 0; i < count; i++) {
-		uint32_t node = h->upper_node[pool_node(pool[i])];
-		if (node != entry && at < STARTS - 1)
-			pool[at++] = pool_key(topk_distance(pool[i]), node);
-	}
-	count = at + 1;
-	for (; at && pool[at - 1] > last; at--)
-		pool[at] = pool[at - 1];
-	pool[at] = last;
-	return count;
+	near = pool_key(topk_distance(near), node);
+	pool[1] = near < pool[0] ? pool[0] : near;
+	pool[0] = near < pool[0] ? near : pool[0];
+	return 2;
 }
 
 /* The width of the beam for one that was asked for. */
@@ -161,7 +152,7 @@ static size_t beam_width(const struct hnsw *h, size_t k, size_t ef)
 		ef = k;
 	if (ef > h->head.nodes)
 		ef = h->head.nodes;
-	return ef < STARTS ? STARTS : ef;
+	return ef < 2 ? 2 : ef; /* the pool starts with two entries */
 }
 
 int hnsw_search(const struct hnsw *h, const float *query, size_t k, size_t ef,
@@ -169,12 +160,11 @@ int hnsw_search(const struct hnsw *h, const float *query, size_t k, size_t ef,
 {
 	struct hnsw_point p;
 	ef = beam_width(h, k, ef);
-	hnsw_point_query(h, s, query, &p);
-	size_t room = hnsw_pool_room(&p, ef);
-	if (hnsw_scratch_reserve(s, room + k, err) != 0)
+	if (hnsw_scratch_reserve(s, ef + k, err) != 0)
 		return -1;
+	hnsw_point_query(h, s, query, &p);
 	size_t count = hnsw_beam(h, s, &p, 0, find_start(h, s, &p), ef);
-	struct topk top = {.key = s->pool + room, .k = k};
+	struct topk top = {.key = s->pool + ef, .k = k};
 	find_top(h, s, &p, count, &top);
 	return finish(h, &top, hits);
 }
@@ -196,8 +186,7 @@ struct curve {
 static void reached(struct hnsw_stops *stops, size_t count)
 {
 	struct curve *c = (struct curve *)stops;
-	size_t room = hnsw_pool_room(c->p, stops->ef[stops->next]);
-	size_t here = room < count ? room : count;
+	size_t ef = stops->ef[stops->next], here = ef < count ? ef : count;
 	uint64_t before = c->s->distances;
 	bool same = stops->next > 0 && c->looked_at < c->width && stops->lowest > c->looked_at;
 	if (!same) {
@@ -227,15 +216,14 @@ int hnsw_search_curve(const struct hnsw *h, const float *query, size_t k, const 
 		      struct err *err)
 {
 	struct hnsw_point p;
-	hnsw_point_query(h, s, query, &p);
-	size_t widest = hnsw_pool_room(&p, beam_width(h, k, ef[n - 1]));
-	size_t *width = mem_array(n, sizeof *width, err);
+	size_t widest = beam_width(h, k, ef[n - 1]), *width = mem_array(n, sizeof *width, err);
 	if (!width || hnsw_scratch_reserve(s, widest + k, err) != 0) {
 		free(width);
 		return -1;
 	}
 	for (size_t i = 0; i < n; i++)
 		width[i] = beam_width(h, k, ef[i]);
+	hnsw_point_query(h, s, query, &p);
 	if (!p.exact && make_memo(s, widest, err) != 0) {
 		free(width);
 		return -1;

@@ -34,6 +34,14 @@ int vec_read_text(struct vec_found *f, bool words, int fd, const char *name,
 
 void vec_rows_found(struct vec_rows *r, struct vec_found *f); /* hand over what was read */
 
+/*
+ * Cut a part into the runs of rows that stay: those of which ${left_out}, by their number in the
+ * set, is false.  ${first}: number of the next row that stays.  Returns how many runs; at least
+ * one, though it may be empty, that has what the part owned.
+ */
+size_t vec_part_cut(struct vec_part *run, const struct vec_part *p, const bool *left_out,
+		    uint64_t *first);
+
 /* Leave out each row whose id comes again after it. */
 int vec_set_keep_newest(struct vec_set *s, struct err *err) MUST_CHECK;
 

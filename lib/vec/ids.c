@@ -102,9 +102,8 @@ int vec_set_check_ids(const struct vec_set *s, struct err *err)
 
 /* ---- the newest of each id ---- */
 
-/* Cut a part into the runs of rows that stay, at least one; returns how many. */
-static size_t cut_part(struct vec_part *run, const struct vec_part *p, const bool *old,
-		       uint64_t *first)
+size_t vec_part_cut(struct vec_part *run, const struct vec_part *p, const bool *old,
+		    uint64_t *first)
 {
 	size_t n = 0;
 	uint64_t i = 0;
@@ -136,7 +135,7 @@ static int drop_rows(struct vec_set *s, const bool *old, uint64_t dropped, struc
 	if (!run)
 		return -1;
 	for (size_t p = 0; p < s->parts; p++)
-		runs += cut_part(run + runs, &s->part[p], old, &first);
+		runs += vec_part_cut(run + runs, &s->part[p], old, &first);
 	for (uint64_t i = 0; i < s->rows; i++) {
 		uint64_t end = s->id_end[i];
 		if (!old[i]) {

@@ -128,6 +128,15 @@ struct span vec_set_id(const struct vec_set *s, uint64_t row, char tmp[static VE
 /* Give the rows ids, one a line of ${path}; there must be as many as rows. */
 int vec_set_read_ids(struct vec_set *s, const char *path, struct err *err) MUST_CHECK;
 
+/*
+ * Some rows of a set as a set that reads them where they lie: the first ${rows} (at most all) of
+ * the permutation that ${seed} makes, which an index of that seed inserts first.  They are in
+ * order of row and keep their ids; where there are none, their row numbers become ids.
+ * ${number}, if not NULL, gets the number of every row of ${s} in it, or UINT32_MAX.
+ */
+int vec_set_sample(const struct vec_set *s, uint64_t seed, uint64_t rows, uint32_t *number,
+		   struct vec_set *out, struct err *err) MUST_CHECK;
+
 /* ERR_DATA if an id occurs twice. */
 int vec_set_check_ids(const struct vec_set *s, struct err *err) MUST_CHECK;
 
