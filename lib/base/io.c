@@ -83,6 +83,12 @@ int io_map_open(struct io_map *m, const char *path, struct err *err)
 	return ret;
 }
 
+void io_map_forget(const struct io_map *m)
+{
+	if (m->data)
+		(void)madvise((void *)(uintptr_t)m->data, m->size, MADV_DONTNEED);
+}
+
 void io_map_close(struct io_map *m)
 {
 	if (m->data)

@@ -24,6 +24,9 @@ struct io_map {
 
 int io_map_open(struct io_map *m, const char *path, struct err *err) MUST_CHECK;
 int io_map_fd(struct io_map *m, int fd, const char *name, struct err *err) MUST_CHECK;
+
+/* Let go of the pages that were read; they come again when they are touched. */
+void io_map_forget(const struct io_map *m);
 void io_map_close(struct io_map *m);
 
 /*

@@ -66,6 +66,7 @@ static int load(struct hnsw *h, enum hnsw_storage want, const struct hnsw_build_
 	if (node_of && hnsw_survey_init(&survey, h, want, par_threads(opts->par), err) == 0 &&
 	    hnsw_load_rows(h, &survey, node_of, opts->par, err) == 0)
 		ret = make_codes(h, &survey, node_of, opts, err);
+	vec_set_forget(h->set);
 	hnsw_survey_release(&survey);
 	free(node_of);
 	return ret;

@@ -299,6 +299,12 @@ void vec_set_release(struct vec_set *s)
 	*s = (struct vec_set)VEC_SET_INIT;
 }
 
+void vec_set_forget(const struct vec_set *s)
+{
+	for (size_t i = 0; i < s->parts; i++)
+		io_map_forget(&s->part[i].map);
+}
+
 static const struct vec_part *part_of(const struct vec_set *s, uint64_t row)
 {
 	size_t lo = 0, hi = s->parts;
