@@ -12,6 +12,7 @@ check "the file is good" hnsw-info --check g.hnsw
 for n in 0 1 7 8 31 32 100 400 1000 $((size / 2)) $((size - 1)); do
 	head -c "$n" g.hnsw >cut.hnsw
 	status 3 "cut to $n bytes" hnsw-search cut.hnsw q.jsonl
+	status 3 "so with vectors on disk" hnsw-search --vectors disk cut.hnsw q.jsonl
 done
 says "'cut.hnsw'" "the file is named"
 (cat g.hnsw; echo x) >long.hnsw
@@ -87,6 +88,10 @@ for case in 'lnk0 $_ = "\xfe\xff\xff\xff" x (length($_) / 4)' 'lnk0 $_ = "\x00\x
 	rc=$?
 	[ $rc -eq 0 ] || [ $rc -eq 3 ]
 	report $? "and for an exact search" "exit status $rc"
+	hnsw-search -k 300 --vectors disk lie.hnsw q.jsonl >out 2>err
+	rc=$?
+	[ $rc -eq 0 ] || [ $rc -eq 3 ]
+	report $? "and with vectors on disk" "exit status $rc"
 	status 3 "the check refuses it" hnsw-info --check lie.hnsw
 done
 finish

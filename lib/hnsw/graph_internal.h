@@ -54,6 +54,7 @@ struct hnsw {
 	const char *id_text;
 	uint64_t id_text_bytes;
 	const struct vec_set *set; /* where floats are read from that are in no file yet */
+	bool on_disk;		   /* the vectors are pages of the file */
 	/* What the above lies in. */
 	struct io_map map;
 	struct mem_block block[13];
@@ -67,6 +68,9 @@ void *hnsw_block(struct hnsw *h, size_t count, size_t size, struct err *err) MUS
 
 /* Give the block that begins at ${p} back. */
 void hnsw_drop_block(struct hnsw *h, const void *p);
+
+/* Ask the system for the vectors of ${count} nodes that lie on disk, before they are read. */
+void hnsw_ask_disk(const struct hnsw *h, uint32_t node, uint32_t count);
 
 /* Copy the ids of a set, if it has any. */
 int hnsw_keep_ids(struct hnsw *h, const struct vec_set *set, struct err *err) MUST_CHECK;

@@ -89,6 +89,7 @@ int hnsw_write(const struct hnsw *h, const char *path, struct err *err) MUST_CHE
 enum hnsw_open_mode {
 	HNSW_MAP,  /* map the file: opens at once, pages come as they are touched */
 	HNSW_LOAD, /* read it into memory on huge pages: faster to search */
+	HNSW_DISK, /* the same, but map the vectors: their rows are read as they are ranked */
 };
 
 /*
@@ -110,11 +111,16 @@ struct hnsw_info {
 	uint64_t links, upper_links;		  /* links on layer 0 and above */
 	uint32_t max_degree;			  /* on layer 0 */
 	uint64_t vector_bytes, code_bytes, link_bytes, id_bytes, total_bytes;
+	uint64_t disk_bytes; /* of the vectors, if opened with HNSW_DISK */
 	struct digest vectors_digest, graph_digest;
 };
 
 /* Header figures, and if ${deep} also those that need a pass over the graph. */
 void hnsw_info(const struct hnsw *h, bool deep, struct hnsw_info *out);
+
+/* How much of the vectors of an index that was opened with HNSW_DISK the system holds in memory,
+ * in whole pages; all of it where the system does not tell. */
+uint64_t hnsw_cached_bytes(const struct hnsw *h);
 
 /*
  * Check everything: checksums, ids of links in range and without repetition, levels,
@@ -144,6 +150,7 @@ struct hnsw_scratch {
 	uint64_t *memo; /* of exact distances, while several widths are looked at */
 	size_t memo_mask;
 	bool overflow;	    /* there were more */
+	uint32_t ask_disk;  /* so many more searches ask for vectors ahead, as one had to wait */
 	uint64_t distances; /* computed so far, over all searches */
 	uint64_t hops;	    /* nodes expanded so far */
 	size_t bytes;	    /* of all this */
