@@ -19,7 +19,7 @@ check "threads do not change the answers" "hnsw-convert q.jsonl -o q.fbin; hnsw-
 check "--load neither" "hnsw-search --load -k 5 l2.hnsw q.jsonl | cmp - want"
 check "vectors on disk neither" "hnsw-search --vectors disk -k 5 l2.hnsw q.jsonl | cmp - want && hnsw-search --vectors disk --load --exact -k 5 l2.hnsw q.jsonl >a; hnsw-search --exact -k 5 l2.hnsw q.jsonl | cmp - a"
 jq -c '.vector |= map(. * 100 | floor | fabs | . % 256)' v.jsonl >whole.jsonl
-for s in f32 u8; do
+for s in f32 u8 f16 bf16; do
 	check "so with storage $s" "hnsw-build --metric l2 --storage $s whole.jsonl -o s.hnsw; hnsw-search -k 5 s.hnsw q.jsonl >a; hnsw-search --vectors disk -k 5 s.hnsw q.jsonl | cmp - a"
 done
 status 2 "vectors elsewhere" hnsw-search --vectors tape l2.hnsw q.jsonl

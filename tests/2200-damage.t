@@ -76,7 +76,7 @@ for case in 'lnk0 $_ = "\xfe\xff\xff\xff" x (length($_) / 4)' 'lnk0 $_ = "\x00\x
 	'nrow $_ = "\xff\xff\xff\xff" x (length($_) / 4)' 'dupn $_ = "\xff\xff\xff\xff" x (length($_) / 4)' \
 	'dupr $_ = "\xff\xff\xff\xff" x (length($_) / 4)' 'iden $_ = "\xff" x length($_)' 'iden $_ = "\x00" x length($_)' \
 	'vect $_ = "\x00\x00\xc0\x7f" x (length($_) / 4)' \
-	'head substr($_, 0, 4) = pack "V", 99' 'head substr($_, 8, 4) = pack "V", 1 << 30' 'head substr($_, 16, 4) = pack "V", 4000000000' \
+	'head substr($_, 0, 4) = pack "V", 99' 'head substr($_, 4, 4) = pack "V", 3' 'head substr($_, 8, 4) = pack "V", 1 << 30' 'head substr($_, 16, 4) = pack "V", 4000000000' \
 	'head substr($_, 20, 4) = pack "V", 4000000000' 'head substr($_, 40, 4) = pack "V", 31' 'head substr($_, 44, 4) = pack "V", 4000000000' \
 	'head substr($_, 48, 4) = pack "V", 4000000000' 'head substr($_, 52, 4) = pack "V", 4000000000' 'head substr($_, 64, 8) = pack "Q<", 1 << 62'; do
 	lie "${case%% *}" "${case#* }"

@@ -56,7 +56,7 @@ static uint64_t part_bytes(const struct hnsw *h, uint32_t name)
 	const struct hnsw_head *d = &h->head;
 	switch (name) {
 	case VECTORS:
-		return (uint64_t)d->nodes * d->stride * sizeof(float);
+		return (uint64_t)d->nodes * hnsw_row_bytes(d);
 	case CODES:
 		return (uint64_t)d->nodes * d->code_stride;
 	case NORMS:
@@ -98,7 +98,7 @@ static bool has_part(const struct hnsw *h, const struct part *p)
 	case CODES:
 	case NORMS:
 	case CENTRE:
-		return h->head.storage != HNSW_F32;
+		return hnsw_has_codes(&h->head);
 	default:
 		return !p->optional || h->id_end;
 	}
@@ -169,7 +169,7 @@ static int check_head(const struct hnsw *h, struct err *err)
 		return err_set(err, ERR_DATA,
 			       "'%s' stores vectors in a type that this version does not read",
 			       h->name);
-	if (d->code_stride != (d->storage == HNSW_F32 ? 0 : num_round_up(d->dim, DIST_CODE_PAD)) ||
+	if (d->code_stride != (hnsw_has_codes(d) ? num_round_up(d->dim, DIST_CODE_PAD) : 0) ||
 	    !(d->unit >= 0 && d->unit < 1e15f && d->error >= 0 && d->reach >= 0))
 		return bad(h, err, "codes");
 	if (d->m < HNSW_MIN_M || d->m > HNSW_MAX_M || d->m0 < d->m || d->m0 > 2 * HNSW_MAX_M)

@@ -30,9 +30,11 @@
  * of 0..255 that stands for centre + unit * (u - 128); each component has its own centre.
  */
 enum hnsw_storage {
-	HNSW_F32, /* floats, as given (unit length for cosine) */
-	HNSW_U8,  /* 8 bits that hold every component exactly; whole numbers, as a rule */
-	HNSW_SQ8, /* 8 bits to find the way by, and the floats to rank what was found */
+	HNSW_F32,  /* floats, as given (unit length for cosine) */
+	HNSW_U8,   /* 8 bits that hold every component exactly; whole numbers, as a rule */
+	HNSW_SQ8,  /* 8 bits to find the way by, and the floats to rank what was found */
+	HNSW_F16,  /* floats of 16 bits, the nearest ones: IEEE binary16 */
+	HNSW_BF16, /* and bfloat16 */
 	HNSW_STORAGES,
 	HNSW_AUTO = HNSW_STORAGES /* build only: u8 if it is exact, else sq8 */
 };
@@ -76,9 +78,10 @@ struct hnsw_build_opts {
  * insertions does not depend on the rows that follow in the permutation.
  *
  * The index reads the set as long as it lives: floats that rank what codes found are not
- * copied.  NULL: ERR_DATA (no rows, a value that is not finite), ERR_USAGE (a parameter out of
- * range), ERR_ENV (memory).  Cost: about rows * log(rows) * ef_construction * m distances;
- * memory a row: its code (as floats, if there are no codes), 16 m bytes of links, and 40 more.
+ * copied.  NULL: ERR_DATA (no rows, a value that is not finite or beyond f16), ERR_USAGE (a
+ * parameter out of range), ERR_ENV (memory).  Cost: about rows * log(rows) * ef_construction * m
+ * distances; memory a row: its code (as floats, if there are no codes), 16 m bytes of links, and 40
+ * more.
  */
 struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *params,
 			const struct hnsw_build_opts *opts, struct err *err) MUST_CHECK;
@@ -140,8 +143,9 @@ struct hnsw_hit {
 struct hnsw_scratch {
 	const struct dist_kernels *kernels;
 	float *query;	 /* padded copy */
-	float *row;	 /* a row of 8-bit storage as floats */
+	float *row;	 /* a row that is not held as floats */
 	int8_t *code[2]; /* of the query or node in hand, and of a candidate for a link */
+	float *wide[2];	 /* the same of floats of 16 bits */
 	uint64_t *pool;
 	size_t pool_cap;
 	uint64_t *visited; /* a bit a node */
