@@ -98,9 +98,9 @@ $(OUT)/%.o: %.c
 # entered after the processor was asked.
 ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
 $(OUT)/lib/vec/dist_portable.o $(OUT)/lib/hnsw/point.o $(OUT)/lib/hnsw/quantise.o \
-$(OUT)/lib/hnsw/load.o $(OUT)/lib/vec/elem.o: \
+$(OUT)/lib/hnsw/load.o $(OUT)/lib/vec/elem.o $(OUT)/lib/vec/half.o: \
 	FILE_FLAGS = -O3
-$(OUT)/lib/vec/dist_avx2.o: FILE_FLAGS = -O3 -mavx2 -mfma
+$(OUT)/lib/vec/dist_avx2.o: FILE_FLAGS = -O3 -mavx2 -mfma -mf16c
 $(OUT)/lib/vec/dist_avx512.o: FILE_FLAGS = -O3 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512vnni
 endif
 

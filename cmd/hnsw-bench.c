@@ -23,6 +23,7 @@ static struct {
 	struct bench_opts bench;
 	double target;
 	const char *index, *note, *store;
+	int vectors;
 	bool map;
 } o = {.bench = {.min_seconds = 0.3, .target_recall = 0.9}, .target = -1};
 
@@ -44,6 +45,7 @@ static const struct cli_opt opts[] = {
      CLI_F64, &o.target, 0, 1, NULL},
     {0, "map", NULL, "map the index file instead of reading it into memory", CLI_FLAG, &o.map, 0, 0,
      NULL},
+    CLI_OPT_VECTORS(&o.vectors),
     CLI_OPT_THREADS(&o.threads, "1"),
     CLI_OPT_STORE(&o.store),
 };
@@ -122,6 +124,8 @@ static int measure(struct run *r, struct bench *b, const struct hnsw_info *info,
 	    .queries_needed =
 		stat_needed(m.recall_at_k, m.recall_lcb, m.queries, o.bench.target_recall),
 	    .rounds = m.rounds,
+	    .disk_bytes = m.disk_bytes,
+	    .disk_cached_bytes = m.disk_cached_bytes,
 	    .k = r->set.k,
 	    .vectors_digest = vectors,
 	    .eval_digest = r->eval_digest,
@@ -217,7 +221,8 @@ static int print_curve(struct bench *b, const struct hnsw_info *info, struct err
 static int bench_index(struct run *r, const char *operand, const struct build_record *rec,
 		       struct err *err)
 {
-	struct hnsw *h = operand_index(&r->operands, operand, o.map ? HNSW_MAP : HNSW_LOAD, err);
+	enum hnsw_open_mode mode = o.map ? HNSW_MAP : o.vectors ? HNSW_DISK : HNSW_LOAD;
+	struct hnsw *h = operand_index(&r->operands, operand, mode, err);
 	struct bench b = {0};
 	struct hnsw_info info;
 	char *owned = NULL, graph[DIGEST_TEXT_MAX];
@@ -303,6 +308,8 @@ int main(int argc, char **argv)
 	const char *index = cli.operand[0];
 	if (o.curve.given && o.ef.n)
 		cli_usage(&cli, "only one of --curve and --ef-search can be meant");
+	if (o.map && o.vectors)
+		cli_usage(&cli, "only one of --map and --vectors disk can be meant");
 	if (o.target >= 0)
 		o.bench.target_recall = o.target;
 	if (o.index && catalog_check_name("index", o.index, &err) != 0)

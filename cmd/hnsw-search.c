@@ -12,7 +12,7 @@
 
 static struct {
 	uint32_t k, ef, threads;
-	int format;
+	int format, vectors;
 	bool exact, load;
 	const char *store;
 } o = {.k = 10};
@@ -24,6 +24,7 @@ static const struct cli_opt opts[] = {
      0, 0, NULL},
     {0, "load", NULL, "read the index into memory first: better for many queries", CLI_FLAG,
      &o.load, 0, 0, NULL},
+    CLI_OPT_VECTORS(&o.vectors),
     CLI_OPT_FORMAT(&o.format),
     CLI_OPT_THREADS(&o.threads, "1"),
     CLI_OPT_STORE(&o.store),
@@ -197,8 +198,8 @@ int main(int argc, char **argv)
 	cli_parse(&cli, argc, argv, 1, 2);
 	struct operands operands = {.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
 	const char *queries = cli.n_operands > 1 ? cli.operand[1] : "-";
-	struct hnsw *h =
-	    operand_index(&operands, cli.operand[0], o.load ? HNSW_LOAD : HNSW_MAP, &err);
+	enum hnsw_open_mode mode = o.vectors ? HNSW_DISK : o.load ? HNSW_LOAD : HNSW_MAP;
+	struct hnsw *h = operand_index(&operands, cli.operand[0], mode, &err);
 	int ret = h ? batch_init(&b, h, &err) : -1;
 	if (ret == 0)
 		ret = strcmp(queries, "-") == 0 && o.format == VEC_BY_SUFFIX

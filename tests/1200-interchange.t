@@ -61,6 +61,16 @@ done
 check "l2 keeps the vectors' digest" "hnsw-build -q --storage f32 --metric l2 -m 8 v.fvecs -o a.hnsw | jq .vectors_digest >want; hnsw-convert a.hnsw -o a.faiss; hnsw-convert a.faiss -o b.hnsw; hnsw-info b.hnsw | jq .vectors_digest | cmp - want"
 check "from one of theirs to another" "hnsw-convert a.hnsw -o a.usearch && hnsw-convert a.faiss -o b.usearch && cmp a.usearch b.usearch"
 
+# ---- vectors held in 16 bits ----
+for s in f16 bf16; do
+	hnsw-build -q --storage $s --metric l2 -m 8 -c 60 v.fvecs -o half.hnsw >out
+	ours -s 15 half.hnsw >want
+	for library in hnswlib faiss usearch; do
+		f=half.$(suffix $library)
+		check "$s to $library and back: the same answers" "hnsw-convert half.hnsw -o $f && hnsw-convert --metric l2 $f -o b.hnsw && hnsw-info --check b.hnsw | jq -e '.storage == \"f32\"' && ours -s 15 b.hnsw | cmp - want"
+	done
+done
+
 # ---- vectors held in bytes ----
 awk 'BEGIN {srand(8); for (i = 0; i < 1000; i++) {printf "["; for (j = 0; j < 8; j++) printf "%s%d", j ? "," : "", rand() * 256; print "]"}}' >u.jsonl
 hnsw-build -q --metric l2 u.jsonl -o u8.hnsw >out

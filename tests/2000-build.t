@@ -22,9 +22,28 @@ for k in avx512 avx2 neon portable; do
 	fi
 done
 check "the format of the input does not matter" "hnsw-convert v.jsonl -o v.hvec && hnsw-build v.hvec -o b.hnsw && cmp a.hnsw b.hnsw"
-for s in f32 sq8; do
+for s in f32 sq8 f16 bf16; do
 	check "storage $s" "hnsw-build --storage $s v.jsonl -o b.hnsw | jq -e '.storage == \"$s\"' && hnsw-info --check b.hnsw | jq -e '.storage == \"$s\"'"
 done
+for s in f16 bf16; do
+	hnsw-build --storage $s v.jsonl -o half.hnsw >out
+	check "$s: half the memory for vectors" "test \$(hnsw-info b.hnsw half.hnsw | jq .vector_bytes | tr '\n' ' ' | cut -d' ' -f2) -eq \$((2000 * 32 * 2))"
+	for k in avx512 avx2 neon portable; do
+		HNSW_KERNEL=$k hnsw-build -t 3 --storage $s v.jsonl -o c.hnsw >out 2>err
+		rc=$?
+		if [ $rc -eq 2 ]; then
+			report 0 "$s: kernel $k # SKIP not on this processor"
+		else
+			check "$s: kernel $k makes the same file" cmp half.hnsw c.hnsw
+		fi
+	done
+done
+echo '{"id":"much","vector":[1,65520]}' >much.jsonl
+status 3 "more than f16 holds" hnsw-build --metric l2 --storage f16 much.jsonl -o c.hnsw
+says "'much.jsonl' line 1: has a component beyond 65504, which storage f16 cannot hold: say bf16 or f32" "is told of"
+check "bf16 holds it" hnsw-build --metric l2 --storage bf16 much.jsonl -o c.hnsw
+check "so does f16 at unit length" hnsw-build --storage f16 much.jsonl -o c.hnsw
+check "rows that are equal when rounded share a node" "printf '[1,1]\n[1.00001,1]\n[1.1,1]\n' | hnsw-build --metric l2 --storage f16 - -o c.hnsw && hnsw-info --check c.hnsw | jq -e '.distinct_vectors == 2' && echo '[1,1]' | hnsw-search c.hnsw | jq -e '.hits | map(.id) == [\"0\",\"1\",\"2\"] and .[1].distance == 0'"
 status 2 "storage u8 would lose something" hnsw-build --storage u8 v.jsonl -o b.hnsw
 says "would lose something" "says so"
 jq -c '.vector |= map(. * 100 | floor | fabs | . % 256)' v.jsonl >whole.jsonl

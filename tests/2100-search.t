@@ -17,6 +17,12 @@ check "ip is 1 - <x,y>" "echo '[2,3]' | hnsw-build --metric ip - -o d.hnsw && ec
 hnsw-search -k 5 l2.hnsw <q.jsonl >want
 check "threads do not change the answers" "hnsw-convert q.jsonl -o q.fbin; hnsw-convert q.fbin | hnsw-search -k 5 l2.hnsw | jq -c .hits >a; hnsw-search -t 4 -k 5 l2.hnsw q.fbin | jq -c .hits | cmp - a"
 check "--load neither" "hnsw-search --load -k 5 l2.hnsw q.jsonl | cmp - want"
+check "vectors on disk neither" "hnsw-search --vectors disk -k 5 l2.hnsw q.jsonl | cmp - want && hnsw-search --vectors disk --load --exact -k 5 l2.hnsw q.jsonl >a; hnsw-search --exact -k 5 l2.hnsw q.jsonl | cmp - a"
+jq -c '.vector |= map(. * 100 | floor | fabs | . % 256)' v.jsonl >whole.jsonl
+for s in f32 u8 f16 bf16; do
+	check "so with storage $s" "hnsw-build --metric l2 --storage $s whole.jsonl -o s.hnsw; hnsw-search -k 5 s.hnsw q.jsonl >a; hnsw-search --vectors disk -k 5 s.hnsw q.jsonl | cmp - a"
+done
+status 2 "vectors elsewhere" hnsw-search --vectors tape l2.hnsw q.jsonl
 check "kernels neither" "HNSW_KERNEL=portable hnsw-search -k 5 l2.hnsw q.jsonl | cmp - want"
 check "ids of queries are kept" "head -n 1 want | jq -e '.id == \"q0\"'"
 check "lines are answered as they come" "mkfifo to from; hnsw-search -k 1 l2.hnsw <to >from & exec 3>to 4<from; head -n 1 q.jsonl >&3; read -r line <&4; exec 3>&- 4<&-; wait; echo \"\$line\" | jq -e '.id == \"q0\"'"

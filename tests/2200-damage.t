@@ -12,6 +12,7 @@ check "the file is good" hnsw-info --check g.hnsw
 for n in 0 1 7 8 31 32 100 400 1000 $((size / 2)) $((size - 1)); do
 	head -c "$n" g.hnsw >cut.hnsw
 	status 3 "cut to $n bytes" hnsw-search cut.hnsw q.jsonl
+	status 3 "so with vectors on disk" hnsw-search --vectors disk cut.hnsw q.jsonl
 done
 says "'cut.hnsw'" "the file is named"
 (cat g.hnsw; echo x) >long.hnsw
@@ -75,7 +76,7 @@ for case in 'lnk0 $_ = "\xfe\xff\xff\xff" x (length($_) / 4)' 'lnk0 $_ = "\x00\x
 	'nrow $_ = "\xff\xff\xff\xff" x (length($_) / 4)' 'dupn $_ = "\xff\xff\xff\xff" x (length($_) / 4)' \
 	'dupr $_ = "\xff\xff\xff\xff" x (length($_) / 4)' 'iden $_ = "\xff" x length($_)' 'iden $_ = "\x00" x length($_)' \
 	'vect $_ = "\x00\x00\xc0\x7f" x (length($_) / 4)' \
-	'head substr($_, 0, 4) = pack "V", 99' 'head substr($_, 8, 4) = pack "V", 1 << 30' 'head substr($_, 16, 4) = pack "V", 4000000000' \
+	'head substr($_, 0, 4) = pack "V", 99' 'head substr($_, 4, 4) = pack "V", 3' 'head substr($_, 8, 4) = pack "V", 1 << 30' 'head substr($_, 16, 4) = pack "V", 4000000000' \
 	'head substr($_, 20, 4) = pack "V", 4000000000' 'head substr($_, 40, 4) = pack "V", 31' 'head substr($_, 44, 4) = pack "V", 4000000000' \
 	'head substr($_, 48, 4) = pack "V", 4000000000' 'head substr($_, 52, 4) = pack "V", 4000000000' 'head substr($_, 64, 8) = pack "Q<", 1 << 62'; do
 	lie "${case%% *}" "${case#* }"
@@ -87,6 +88,10 @@ for case in 'lnk0 $_ = "\xfe\xff\xff\xff" x (length($_) / 4)' 'lnk0 $_ = "\x00\x
 	rc=$?
 	[ $rc -eq 0 ] || [ $rc -eq 3 ]
 	report $? "and for an exact search" "exit status $rc"
+	hnsw-search -k 300 --vectors disk lie.hnsw q.jsonl >out 2>err
+	rc=$?
+	[ $rc -eq 0 ] || [ $rc -eq 3 ]
+	report $? "and with vectors on disk" "exit status $rc"
 	status 3 "the check refuses it" hnsw-info --check lie.hnsw
 done
 finish

@@ -39,6 +39,9 @@ check "as it should be" "jq -se 'length == 3 and all(.[]; .index_name == \"x\" a
 	.metrics.vectors == 1500 and .metrics.eval_queries == 30 and .metrics.build_time_secs > 0 and .metrics.brute_force_latency_us > 0 and
 	.metrics.search_latency_p50_us > 0 and .metrics.search_latency_p50_us <= .metrics.search_latency_p95_us and .metrics.search_latency_p95_us <= .metrics.search_latency_p99_us and
 	.metrics.memory_bytes > 1500 * 64 and .provenance.threads == 1 and (.provenance | .vectors_digest, .eval_digest, .graph_digest, .host, .cpu, .version | type == \"string\"))' trials"
+check "vectors on disk are not counted, but told of" "hnsw-bench -q --seconds 0 --vectors disk -s 7,20,1500 i.json l2.json >disk && jq -se --slurpfile t trials '.[0].metrics.memory_bytes < \$t[0].metrics.memory_bytes and
+	(map(.metrics.recall_at_k) == (\$t | map(.metrics.recall_at_k))) and all(.[]; .metrics | .disk_bytes == 1500 * 16 * 4 and .disk_cached_bytes >= 0) and (\$t[0].metrics | has(\"disk_bytes\") | not)' disk"
+status 2 "a mapped index has them there already" hnsw-bench --map --vectors disk i.json l2.json
 check "a beam as wide as the index has recall 1" "jq -se '.[2].metrics | .recall_at_k == 1 and .recall_at_k_ties == 1' trials"
 check "a wider beam has no less recall" "jq -se 'map(.metrics.recall_at_k) | . == sort' trials"
 check "what it prints can be appended" "trial-append <trials | cmp - trials"

@@ -27,7 +27,7 @@ check "and the digest of the vectors is theirs" "test \$(hnsw-info --vectors s.j
 check "so an eval set over them fits" "vectors 30 24 2 q >q.jsonl; evalset -q --metric l2 --queries q.jsonl -o s.json s.jsonl && hnsw-bench -q --seconds 0 -s 700 l2.700.hnsw s.json | jq -e '.metrics.recall_at_k == 1 and .metrics.vectors == 700'"
 status 3 "but not to the whole" hnsw-bench --seconds 0 l2.hnsw s.json
 check "records go through a pipe" "hnsw-build -q --seed 7 --metric l2 --rungs 700 s.jsonl v.jsonl -o x.hnsw 2>err; head -n 1 l2.json | hnsw-bench -q --seconds 0 - s.json | jq -e .metrics.build_time_secs"
-for s in f32 sq8; do
+for s in f32 f16 sq8; do
 	for metric in cosine l2 ip; do
 		hnsw-build -q --storage $s --metric $metric --rungs 1500 v.jsonl -o r.hnsw >r.json
 		hnsw-convert --sample 1500 v.jsonl -o s.hvec
@@ -76,7 +76,7 @@ check "kept pruned neighbours stay so" "hnsw-build -q --like instant-distance -m
 # Whole numbers of -60..60, and the same as bytes.
 jq -c '.vector |= map(. * 60 | round)' v.jsonl >w.jsonl
 jq -c '.vector |= map(. * 60 | round)' q.jsonl >wq.jsonl
-for c in v,q,cosine,f32 v,q,l2,f32 v,q,ip,f32 v,q,cosine,sq8 v,q,l2,sq8 v,q,ip,sq8 w,wq,l2,u8 w,wq,ip,u8; do
+for c in v,q,cosine,f32 v,q,l2,f32 v,q,ip,f32 v,q,l2,f16 v,q,cosine,bf16 v,q,cosine,sq8 v,q,l2,sq8 v,q,ip,sq8 w,wq,l2,u8 w,wq,ip,u8; do
 	base=${c%%,*} c=${c#*,}
 	queries=${c%%,*} c=${c#*,}
 	metric=${c%,*} s=${c#*,}

@@ -70,6 +70,16 @@ struct cli_opt {
 		0, "metric", "NAME", "cosine, l2 or ip (default: the index's, else cosine)", \
 		    CLI_NAME, to, 0, 0, vec_metric_names                                     \
 	}
+/* 0: memory, 1: disk. */
+#define CLI_OPT_VECTORS(to)                                                                      \
+	{                                                                                        \
+		0, "vectors", "NAME",                                                            \
+		    "memory (default), or disk: read all but the vectors into memory", CLI_NAME, \
+		    to, 0, 0, (const char *const[])                                              \
+		{                                                                                \
+			"memory", "disk", NULL                                                   \
+		}                                                                                \
+	}
 #define CLI_OPT_FORMAT(to)                                                                       \
 	{                                                                                        \
 		0, "format", "NAME", "format of the vectors (default: by suffix; stdin: jsonl)", \

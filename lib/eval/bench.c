@@ -350,7 +350,9 @@ int bench_run(struct bench *b, const struct bench_curve *curve, size_t at,
 	out->p99_us = rounded(bench_median(p.p99, p.n), 1000);
 	out->qps = rounded(bench_median(p.qps, p.n), 10);
 	hnsw_info(b->index, false, &info);
-	out->memory_bytes = info.total_bytes + scratch_bytes(b);
+	out->memory_bytes = info.total_bytes - info.disk_bytes + scratch_bytes(b);
+	out->disk_bytes = info.disk_bytes;
+	out->disk_cached_bytes = hnsw_cached_bytes(b->index);
 	ret = 0;
 out:
 	free(all);

@@ -38,7 +38,9 @@ struct bench_result {
 	double at_target;	 /* share of the queries whose recall is the target at least */
 	double distances_per_query;
 	uint64_t queries, rounds;
-	uint64_t memory_bytes; /* of the index with everything that a searching thread needs */
+	uint64_t memory_bytes; /* of the index with everything that a searching thread needs, but
+				* for what is left on disk */
+	uint64_t disk_bytes, disk_cached_bytes; /* the latter at the end */
 };
 
 /*

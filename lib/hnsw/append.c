@@ -131,8 +131,8 @@ static int load(struct hnsw *h, const struct hnsw_build_opts *opts, struct err *
 	int ret = -1;
 	if (node_of && hnsw_survey_init(&survey, h, HNSW_F32, par_threads(opts->par), err) == 0 &&
 	    hnsw_load_rows(h, &survey, node_of, opts->par, err) == 0)
-		ret = h->head.storage == HNSW_F32 ? hnsw_load_vectors(h, node_of, opts->par, err)
-						  : make_codes(h, &survey, node_of, opts, err);
+		ret = !hnsw_has_codes(&h->head) ? hnsw_load_vectors(h, node_of, opts->par, err)
+						: make_codes(h, &survey, node_of, opts, err);
 	hnsw_survey_release(&survey);
 	free(node_of);
 	return ret;
@@ -156,7 +156,7 @@ static void measure_nodes(void *ctx, uint64_t begin, uint64_t end, int thread)
 	struct hnsw_scratch *s = &b->scratch[thread];
 	struct hnsw_point p;
 	for (uint64_t i = begin; i < end; i++) {
-		hnsw_point_node(b->h, s->kernels, (uint32_t)i, s->code[0], &p);
+		hnsw_point_node(b->h, s, (uint32_t)i, 0, &p);
 		measure_row(b, s, &p, &b->base, i, false);
 	}
 }
@@ -168,7 +168,7 @@ static void measure_uppers(void *ctx, uint64_t begin, uint64_t end, int thread)
 	struct hnsw_scratch *s = &b->scratch[thread];
 	struct hnsw_point p;
 	for (uint64_t u = begin; u < end; u++) {
-		hnsw_point_node(h, s->kernels, h->upper_node[u], s->code[0], &p);
+		hnsw_point_node(h, s, h->upper_node[u], 0, &p);
 		for (uint32_t row = h->upper_first[u]; row < h->upper_first[u + 1]; row++)
 			measure_row(b, s, &p, &b->upper, row, true);
 	}

@@ -14,12 +14,16 @@ int hnsw_scratch_init(struct hnsw_scratch *s, const struct hnsw *h,
 	s->visited = mem_zeroed(words, sizeof *s->visited, err);
 	s->touched = mem_array(TOUCHED_MAX, sizeof *s->touched, err);
 	/* Aligned rows make aligned loads. */
-	size_t floats = h->head.stride * sizeof *s->query, codes = h->head.code_stride;
-	s->query = aligned_alloc(64, 2 * floats + 2 * codes);
-	s->bytes = words * 8 + TOUCHED_MAX * sizeof *s->touched + 2 * floats + 2 * codes;
+	size_t stride = h->head.stride, codes = h->head.code_stride,
+	       wide = hnsw_half(&h->head) ? stride : 0,
+	       bytes = 2 * ((stride + wide) * sizeof *s->query + codes);
+	s->query = aligned_alloc(64, bytes);
+	s->bytes = words * 8 + TOUCHED_MAX * sizeof *s->touched + bytes;
 	if (s->query) {
-		s->row = s->query + h->head.stride;
-		s->code[0] = (int8_t *)(s->row + h->head.stride);
+		s->row = s->query + stride;
+		s->wide[0] = s->row + stride;
+		s->wide[1] = s->wide[0] + wide;
+		s->code[0] = (int8_t *)(s->wide[1] + wide);
 		s->code[1] = s->code[0] + codes;
 	}
 	if (!s->visited || !s->touched || !s->query) {
@@ -96,7 +100,7 @@ static inline __attribute__((always_inline)) void ask_for(const void *p, size_t 
 static inline __attribute__((always_inline)) void ask_for_node(const struct hnsw *h, uint32_t node)
 {
 	if (!h->codes) {
-		ask_for(h->vectors + (size_t)node * h->head.stride, h->head.dim * sizeof(float));
+		ask_for(hnsw_row(h, node), hnsw_row_bytes(&h->head));
 		return;
 	}
 	__builtin_prefetch(h->norms + node, 0, 2);
@@ -106,8 +110,7 @@ static inline __attribute__((always_inline)) void ask_for_node(const struct hnsw
 void hnsw_ask_for_vectors(const struct hnsw *h, const uint32_t *nodes, size_t count)
 {
 	for (size_t i = 0; h->vectors && i < count; i++)
-		ask_for(h->vectors + (size_t)nodes[i] * h->head.stride,
-			h->head.dim * sizeof(float));
+		ask_for(hnsw_row(h, nodes[i]), hnsw_row_bytes(&h->head));
 }
 
 static inline __attribute__((always_inline)) void prefetch_links(const struct hnsw *h,

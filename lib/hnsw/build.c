@@ -31,7 +31,7 @@ static int make_codes(struct hnsw *h, struct hnsw_survey *survey, const uint32_t
 	if (!centre || hnsw_choose_storage(h, survey, centre, opts->par, err) != 0)
 		return -1;
 	h->centre = centre;
-	if (d->storage != HNSW_F32) {
+	if (d->code_stride) {
 		uint8_t *codes = hnsw_block(h, d->nodes, d->code_stride, err);
 		uint32_t *norms = hnsw_block(h, d->nodes, sizeof *norms, err);
 		if (!codes || !norms)
@@ -43,7 +43,7 @@ static int make_codes(struct hnsw *h, struct hnsw_survey *survey, const uint32_t
 	if (d->storage == HNSW_SQ8 && survey->want == HNSW_AUTO &&
 	    hnsw_try_codes(h, opts->kernels, opts->par, &tell, err) != 0)
 		return -1;
-	if (d->storage != HNSW_F32 && tell)
+	if (d->code_stride && tell)
 		return 0;
 	hnsw_drop_block(h, h->codes);
 	hnsw_drop_block(h, h->norms);
@@ -51,7 +51,7 @@ static int make_codes(struct hnsw *h, struct hnsw_survey *survey, const uint32_t
 	h->codes = NULL;
 	h->norms = NULL;
 	h->centre = NULL;
-	d->storage = HNSW_F32;
+	d->storage = survey->want == HNSW_AUTO ? HNSW_F32 : survey->want;
 	d->code_stride = 0;
 	d->unit = d->error = d->reach = 0;
 	return hnsw_load_vectors(h, node_of, opts->par, err);
@@ -177,7 +177,7 @@ static void insert_node(struct build *b, struct hnsw_scratch *s, uint32_t node)
 	size_t ef = h->head.ef_construction, count;
 	uint32_t level = b->level[node], top = h->head.upper ? h->head.max_level : 0;
 	uint32_t upper_row = level ? h->upper_first[b->upper_of[node - b->done]] : 0;
-	hnsw_point_node(h, s->kernels, node, s->code[0], &p);
+	hnsw_point_node(h, s, node, 0, &p);
 	if (top) {
 		s->pool[0] = hnsw_descend(h, s, &p, level < top ? level : top);
 		for (uint32_t l = level < top ? level : top; l > 0; l--) {
@@ -512,6 +512,7 @@ struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *par
 		return NULL;
 	h->head = (struct hnsw_head){
 	    .metric = params->metric,
+	    .storage = params->storage, /* as wanted, until it is chosen */
 	    .dim = set->dim,
 	    .stride = (uint32_t)num_round_up(set->dim, HNSW_ROW_PAD),
 	    .m = params->m,

@@ -59,9 +59,19 @@ static int check_links(const struct hnsw *h, struct err *err)
 
 static int check_vectors(const struct hnsw *h, struct err *err)
 {
-	for (uint32_t i = 0; h->vectors && i < h->head.nodes; i++)
-		if (vec_first_nonfinite(hnsw_vector(h, i, NULL), h->head.stride) != h->head.stride)
-			return fail(h, err, "a value that is not finite in node", i);
+	uint32_t stride = h->head.stride;
+	float *row = mem_array(stride, sizeof *row, err);
+	bool finite = true;
+	if (!row)
+		return -1;
+	for (uint32_t i = 0; finite && h->vectors && i < h->head.nodes; i++) {
+		finite = vec_first_nonfinite(hnsw_vector(h, i, row), stride) == stride;
+		if (!finite)
+			fail(h, err, "a value that is not finite in node", i);
+	}
+	free(row);
+	if (!finite)
+		return -1;
 	for (uint32_t i = 0; h->norms && i < h->head.nodes; i++) {
 		const uint8_t *code = hnsw_code(h, i);
 		uint32_t norm = 0;

@@ -19,7 +19,7 @@ static bool is_diverse(const struct hnsw *h, struct hnsw_scratch *s, const struc
 	bool good = true;
 	if (!k->count)
 		return true;
-	hnsw_point_node(h, s->kernels, node, s->code[1], &p);
+	hnsw_point_node(h, s, node, 1, &p);
 	for (size_t j = 0; good && j < k->count; j += GROUP) {
 		size_t n = k->count - j < GROUP ? k->count - j : GROUP;
 		hnsw_distances(h, s, &p, k->node + j, n, d);

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,7 +56,7 @@ static uint64_t part_bytes(const struct hnsw *h, uint32_t name)
 	const struct hnsw_head *d = &h->head;
 	switch (name) {
 	case VECTORS:
-		return (uint64_t)d->nodes * d->stride * sizeof(float);
+		return (uint64_t)d->nodes * hnsw_row_bytes(d);
 	case CODES:
 		return (uint64_t)d->nodes * d->code_stride;
 	case NORMS:
@@ -97,7 +98,7 @@ static bool has_part(const struct hnsw *h, const struct part *p)
 	case CODES:
 	case NORMS:
 	case CENTRE:
-		return h->head.storage != HNSW_F32;
+		return hnsw_has_codes(&h->head);
 	default:
 		return !p->optional || h->id_end;
 	}
@@ -173,7 +174,7 @@ static int check_head(const struct hnsw *h, struct err *err)
 		return err_set(err, ERR_DATA,
 			       "'%s' stores vectors in a type that this version does not read",
 			       h->name);
-	if (d->code_stride != (d->storage == HNSW_F32 ? 0 : num_round_up(d->dim, DIST_CODE_PAD)) ||
+	if (d->code_stride != (hnsw_has_codes(d) ? num_round_up(d->dim, DIST_CODE_PAD) : 0) ||
 	    !(d->unit >= 0 && d->unit < 1e15f && d->error >= 0 && d->reach >= 0))
 		return bad(h, err, "codes");
 	if (d->m < HNSW_MIN_M || d->m > HNSW_MAX_M || d->m0 < d->m || d->m0 > 2 * HNSW_MAX_M)
@@ -215,10 +216,8 @@ static int check_tables(const struct hnsw *h, struct err *err)
 	return 0;
 }
 
-static int find_parts(struct hnsw *h, const struct io_map *map, struct err *err)
+static int find_parts(struct hnsw *h, struct err *err)
 {
-	if (chunk_read(&h->chunks, map, HNSW_KIND, HNSW_VERSION, h->name, err) != 0)
-		return -1;
 	const struct chunk *head = chunk_find(&h->chunks, HEAD);
 	if (!head || head->size != sizeof h->head)
 		return bad(h, err, "header");
@@ -245,31 +244,64 @@ static int find_parts(struct hnsw *h, const struct io_map *map, struct err *err)
 	return check_tables(h, err);
 }
 
-/* Read the whole file into memory of our own. */
-static int load_file(struct hnsw *h, int fd, struct io_map *view, struct err *err)
+/* Read up to ${size} bytes from ${offset} on; ${got}: how many there are. */
+static int read_at(const struct hnsw *h, int fd, unsigned char *p, size_t size, off_t offset,
+		   size_t *got, struct err *err)
 {
-	struct stat st;
-	if (fstat(fd, &st) != 0)
-		return err_sys(err, "cannot stat '%s'", h->name);
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, ERR_ENV, "cannot read '%s': not a regular file", h->name);
-	size_t size = (size_t)st.st_size, at = 0;
-	if (mem_block_alloc(&h->block[0], size ? size : 1, err) != 0)
-		return -1;
-	h->blocks = 1;
-	char *p = h->block[0].p;
-	while (at < size) {
-		ssize_t n = read(fd, p + at, size - at);
+	for (*got = 0; *got < size;) {
+		ssize_t n = pread(fd, p + *got, size - *got, offset + (off_t)*got);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return err_sys(err, "cannot read '%s'", h->name);
 		if (n == 0)
 			break;
-		at += (size_t)n;
+		*got += (size_t)n;
 	}
-	*view = (struct io_map){h->block[0].p, at};
 	return 0;
+}
+
+/* Read the whole file into memory of our own. */
+static int load_file(struct hnsw *h, int fd, struct io_map *view, struct err *err)
+{
+	struct stat st;
+	size_t size;
+	if (fstat(fd, &st) != 0)
+		return err_sys(err, "cannot stat '%s'", h->name);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_ENV, "cannot read '%s': not a regular file", h->name);
+	void *p = hnsw_block(h, (size_t)st.st_size, 1, err);
+	if (!p || read_at(h, fd, p, (size_t)st.st_size, 0, &size, err) != 0)
+		return -1;
+	*view = (struct io_map){p, size};
+	return 0;
+}
+
+/* Read all chunks of a mapped file but the vectors into memory of our own. */
+static int load_chunks(struct hnsw *h, int fd, struct err *err)
+{
+	struct chunk_set *c = &h->chunks;
+	size_t bytes = 0, got;
+	/* There is nothing to read ahead around a row. */
+	(void)madvise((void *)(uintptr_t)h->map.data, h->map.size, MADV_RANDOM);
+	for (uint32_t i = 0; i < c->count; i++)
+		if (c->chunk[i].name != VECTORS)
+			bytes += num_round_up(c->chunk[i].size, CHUNK_ALIGN);
+	unsigned char *p = hnsw_block(h, bytes, 1, err);
+	for (uint32_t i = 0; p && i < c->count; i++) {
+		struct chunk *one = &c->chunk[i];
+		if (one->name == VECTORS)
+			continue;
+		if (read_at(h, fd, p, one->size,
+			    (off_t)((const unsigned char *)one->data - h->map.data), &got,
+			    err) != 0)
+			return -1;
+		if (got < one->size)
+			return bad(h, err, "size");
+		one->data = p;
+		p += num_round_up(one->size, CHUNK_ALIGN);
+	}
+	return p ? 0 : -1;
 }
 
 struct hnsw *hnsw_open(const char *path, enum hnsw_open_mode mode, struct err *err)
@@ -284,18 +316,23 @@ struct hnsw *hnsw_open(const char *path, enum hnsw_open_mode mode, struct err *e
 		err_nomem(err);
 	} else if (fd < 0) {
 		err_sys(err, "cannot open '%s'", path);
-	} else if (mode == HNSW_MAP) {
+	} else if (mode == HNSW_LOAD) {
+		ret = load_file(h, fd, &view, err);
+	} else {
 		ret = io_map_fd(&h->map, fd, path, err);
 		view = h->map;
-	} else {
-		ret = load_file(h, fd, &view, err);
 	}
+	if (ret == 0)
+		ret = chunk_read(&h->chunks, &view, HNSW_KIND, HNSW_VERSION, h->name, err);
+	if (ret == 0 && mode == HNSW_DISK)
+		ret = load_chunks(h, fd, err);
 	if (fd >= 0)
 		close(fd);
-	if (ret != 0 || find_parts(h, &view, err) != 0) {
+	if (ret != 0 || find_parts(h, err) != 0) {
 		hnsw_free(h);
 		return NULL;
 	}
+	h->on_disk = mode == HNSW_DISK && h->vectors;
 	return h;
 }
 
@@ -352,6 +389,7 @@ void hnsw_info(const struct hnsw *h, bool deep, struct hnsw_info *out)
 		else
 			out->link_bytes += bytes;
 	}
+	out->disk_bytes = h->on_disk ? out->vector_bytes : 0;
 	out->total_bytes = out->vector_bytes + out->code_bytes + out->link_bytes + out->id_bytes;
 	if (!deep)
 		return;

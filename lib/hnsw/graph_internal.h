@@ -38,8 +38,9 @@ struct hnsw_head {
  */
 struct hnsw {
 	struct hnsw_head head;
-	const float *vectors;	    /* nodes x stride, zeros after dim; unit length if cosine;
-				     * none if the codes are exact, or just built from a set */
+	const void *vectors;	    /* nodes x stride floats, of 32 bits but for hnsw_half(), zeros
+				     * after dim; unit length if cosine; none if the codes are
+				     * exact, or just built from a set */
 	const uint8_t *codes;	    /* nodes x code_stride, 128 after dim; none for floats only */
 	const uint32_t *norms;	    /* nodes: sums of squares of (code - 128), if there are codes */
 	const float *centre;	    /* stride, if there are codes */
@@ -57,6 +58,7 @@ struct hnsw {
 	/* The index that this one continues, or NULL.  Its nodes and rows are the first ones
 	 * here; those of the set come after. */
 	const struct hnsw *older;
+	bool on_disk; /* the vectors are pages of the file */
 	/* What the above lies in. */
 	struct io_map map;
 	struct mem_block block[13];
@@ -82,6 +84,9 @@ void *hnsw_block(struct hnsw *h, size_t count, size_t size, struct err *err) MUS
 /* Give the block that begins at ${p} back. */
 void hnsw_drop_block(struct hnsw *h, const void *p);
 
+/* Ask the system for the vectors of ${count} nodes that lie on disk, before they are read. */
+void hnsw_ask_disk(const struct hnsw *h, uint32_t node, uint32_t count);
+
 /* Copy the ids of a set, if it has any. */
 int hnsw_keep_ids(struct hnsw *h, const struct vec_set *set, struct err *err) MUST_CHECK;
 
@@ -103,8 +108,32 @@ static inline const uint8_t *hnsw_code(const struct hnsw *h, uint32_t node)
 	return h->codes + (size_t)node * h->head.code_stride;
 }
 
-/* A node's vector, padded; where it is not at hand it is put together in ${tmp}, a stride long,
- * from the set, the older index or the codes. */
+/* Whether there are codes. */
+static inline bool hnsw_has_codes(const struct hnsw_head *d)
+{
+	return d->storage == HNSW_U8 || d->storage == HNSW_SQ8;
+}
+
+/* Which floats of 16 bits h->vectors has. */
+static inline enum half hnsw_half(const struct hnsw_head *d)
+{
+	return d->storage == HNSW_F16 ? HALF_F16 : d->storage == HNSW_BF16 ? HALF_BF16 : HALF_NONE;
+}
+
+/* Bytes of a row of h->vectors. */
+static inline size_t hnsw_row_bytes(const struct hnsw_head *d)
+{
+	return d->stride * (hnsw_half(d) ? sizeof(uint16_t) : sizeof(float));
+}
+
+/* A row of h->vectors. */
+static inline const void *hnsw_row(const struct hnsw *h, uint32_t node)
+{
+	return (const char *)h->vectors + node * hnsw_row_bytes(&h->head);
+}
+
+/* A node's vector, padded; where it is not at hand as floats it is put together in ${tmp}, a stride
+ * long, from what there is. */
 const float *hnsw_vector(const struct hnsw *h, uint32_t node, float *tmp);
 
 /*
@@ -124,16 +153,16 @@ struct hnsw_point {
 	bool exact; /* nothing was lost by the codes */
 };
 
-/* A node as point; its code, if it needs one, is put together in ${code}. */
-void hnsw_point_node(const struct hnsw *h, const struct dist_kernels *k, uint32_t node,
-		     int8_t *code, struct hnsw_point *p);
+/* A node as point; what it needs is put together in ${s}->code[i] or wide[i], ${i} 0 or 1. */
+void hnsw_point_node(const struct hnsw *h, struct hnsw_scratch *s, uint32_t node, int i,
+		     struct hnsw_point *p);
 
 /* A query (dim floats) as point, in ${s}->query and ${s}->code[0]. */
 void hnsw_point_query(const struct hnsw *h, struct hnsw_scratch *s, const float *query,
 		      struct hnsw_point *p);
 
 /* Row ${row}, one of the set that an index is built from, as the index has it: a stride long,
- * padded, of unit length if cosine. */
+ * padded, of unit length if cosine, rounded if it will be held in 16 bits. */
 void hnsw_read_row(const struct hnsw *h, uint32_t row, float *out);
 
 /* What the choice of a storage is made from, gathered while the rows go by; sums are made in a

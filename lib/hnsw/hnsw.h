@@ -30,9 +30,11 @@
  * of 0..255 that stands for centre + unit * (u - 128); each component has its own centre.
  */
 enum hnsw_storage {
-	HNSW_F32, /* floats, as given (unit length for cosine) */
-	HNSW_U8,  /* 8 bits that hold every component exactly; whole numbers, as a rule */
-	HNSW_SQ8, /* 8 bits to find the way by, and the floats to rank what was found */
+	HNSW_F32,  /* floats, as given (unit length for cosine) */
+	HNSW_U8,   /* 8 bits that hold every component exactly; whole numbers, as a rule */
+	HNSW_SQ8,  /* 8 bits to find the way by, and the floats to rank what was found */
+	HNSW_F16,  /* floats of 16 bits, the nearest ones: IEEE binary16 */
+	HNSW_BF16, /* and bfloat16 */
 	HNSW_STORAGES,
 	HNSW_AUTO = HNSW_STORAGES /* build only: u8 if it is exact, else sq8 */
 };
@@ -84,9 +86,10 @@ struct hnsw_build_opts {
  * insertions does not depend on the rows that follow in the permutation.
  *
  * The index reads the set as long as it lives: floats that rank what codes found are not
- * copied.  NULL: ERR_DATA (no rows, a value that is not finite), ERR_USAGE (a parameter out of
- * range), ERR_ENV (memory).  Cost: about rows * log(rows) * ef_construction * m distances;
- * memory a row: its code (as floats, if there are no codes), 16 m bytes of links, and 40 more.
+ * copied.  NULL: ERR_DATA (no rows, a value that is not finite or beyond f16), ERR_USAGE (a
+ * parameter out of range), ERR_ENV (memory).  Cost: about rows * log(rows) * ef_construction * m
+ * distances; memory a row: its code (as floats, if there are no codes), 16 m bytes of links, and 40
+ * more.
  */
 struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *params,
 			const struct hnsw_build_opts *opts, struct err *err) MUST_CHECK;
@@ -111,6 +114,7 @@ int hnsw_write(const struct hnsw *h, const char *path, struct err *err) MUST_CHE
 enum hnsw_open_mode {
 	HNSW_MAP,  /* map the file: opens at once, pages come as they are touched */
 	HNSW_LOAD, /* read it into memory on huge pages: faster to search */
+	HNSW_DISK, /* the same, but map the vectors: their rows are read as they are ranked */
 };
 
 /*
@@ -132,11 +136,16 @@ struct hnsw_info {
 	uint64_t links, upper_links;		  /* links on layer 0 and above */
 	uint32_t max_degree;			  /* on layer 0 */
 	uint64_t vector_bytes, code_bytes, link_bytes, id_bytes, total_bytes;
+	uint64_t disk_bytes; /* of the vectors, if opened with HNSW_DISK */
 	struct digest vectors_digest, graph_digest;
 };
 
 /* Header figures, and if ${deep} also those that need a pass over the graph. */
 void hnsw_info(const struct hnsw *h, bool deep, struct hnsw_info *out);
+
+/* How much of the vectors of an index that was opened with HNSW_DISK the system holds in memory,
+ * in whole pages; all of it where the system does not tell. */
+uint64_t hnsw_cached_bytes(const struct hnsw *h);
 
 /*
  * Check everything: checksums, ids of links in range and without repetition, levels,
@@ -156,8 +165,9 @@ struct hnsw_hit {
 struct hnsw_scratch {
 	const struct dist_kernels *kernels;
 	float *query;	 /* padded copy */
-	float *row;	 /* a row of 8-bit storage as floats */
+	float *row;	 /* a row that is not held as floats */
 	int8_t *code[2]; /* of the query or node in hand, and of a candidate for a link */
+	float *wide[2];	 /* the same of floats of 16 bits */
 	uint64_t *pool;
 	size_t pool_cap;
 	uint64_t *visited; /* a bit a node */
@@ -166,6 +176,7 @@ struct hnsw_scratch {
 	uint64_t *memo; /* of exact distances, while several widths are looked at */
 	size_t memo_mask;
 	bool overflow;	    /* there were more */
+	uint32_t ask_disk;  /* so many more searches ask for vectors ahead, as one had to wait */
 	uint64_t distances; /* computed so far, over all searches */
 	uint64_t hops;	    /* nodes expanded so far */
 	size_t bytes;	    /* of all this */

@@ -21,6 +21,8 @@ void hnsw_read_row(const struct hnsw *h, uint32_t row, float *out)
 		vec_normalise(out, d->dim);
 	for (uint32_t k = 0; k < d->dim; k++)
 		out[k] += 0.0f; /* -0 and 0 are equal */
+	if (hnsw_half(d))
+		half_round(hnsw_half(d), out, d->dim);
 	memset(out + d->dim, 0, (d->stride - d->dim) * sizeof *out);
 }
 
@@ -50,10 +52,15 @@ static int look_at_row(const struct look *j, struct look_worker *w, uint32_t row
 	for (uint32_t k = 0; k < set->dim; k++)
 		v[k] += 0.0f;
 	digest_add(&w->sum, vec_row_digest(v, set->dim, number));
-	if (j->h->head.metric == VEC_COSINE)
+	if (j->h->head.metric == VEC_COSINE || hnsw_half(&j->h->head))
 		hnsw_read_row(j->h, number, v);
 	for (uint32_t k = 0; k < set->dim; k++)
 		most = fabsf(v[k]) > most ? fabsf(v[k]) : most;
+	if (j->h->head.storage == HNSW_F16 && most > HALF_F16_MAX)
+		return vec_set_fail(set, row, &w->err,
+				    "has a component beyond %d, which storage f16 cannot hold: "
+				    "say bf16 or f32",
+				    HALF_F16_MAX);
 	/* No sum of squares of a difference may leave the floats. */
 	if ((double)most * most * set->dim > 8e37)
 		return vec_set_fail(
@@ -273,28 +280,36 @@ out:
 struct copy {
 	const struct hnsw *h;
 	const uint32_t *node_of;
-	float *vectors;
+	char *vectors;
+	float *row; /* one a thread */
 };
 
 static void copy_rows(void *ctx, uint64_t begin, uint64_t end, int thread)
 {
 	struct copy *j = ctx;
-	(void)thread;
-	for (uint64_t i = begin; i < end; i++)
-		if (j->node_of[i] != HNSW_NONE)
-			hnsw_read_row(j->h, hnsw_first_row(j->h) + (uint32_t)i,
-				      j->vectors + (size_t)j->node_of[i] * j->h->head.stride);
+	const struct hnsw_head *d = &j->h->head;
+	float *row = j->row + (size_t)thread * d->stride;
+	for (uint64_t i = begin; i < end; i++) {
+		if (j->node_of[i] == HNSW_NONE)
+			continue;
+		void *to = j->vectors + j->node_of[i] * hnsw_row_bytes(d);
+		hnsw_read_row(j->h, hnsw_first_row(j->h) + (uint32_t)i, hnsw_half(d) ? row : to);
+		if (hnsw_half(d))
+			half_make(hnsw_half(d), row, to, d->stride);
+	}
 }
 
 int hnsw_load_vectors(struct hnsw *h, const uint32_t *node_of, struct par *par, struct err *err)
 {
-	struct copy j = {h, node_of, hnsw_block(h, h->head.nodes, h->head.stride * 4, err)};
-	if (!j.vectors)
-		return -1;
-	if (h->older)
+	struct copy j = {h, node_of, hnsw_block(h, h->head.nodes, hnsw_row_bytes(&h->head), err),
+			 mem_array((size_t)par_threads(par), h->head.stride * sizeof *j.row, err)};
+	if (j.vectors && h->older)
 		memcpy(j.vectors, h->older->vectors,
-		       (size_t)h->older->head.nodes * h->head.stride * sizeof *j.vectors);
-	par_run(par, h->set->rows, 256, copy_rows, &j);
+		       h->older->head.nodes * hnsw_row_bytes(&h->head));
+	if (j.vectors && j.row)
+		par_run(par, h->set->rows, 256, copy_rows, &j);
 	h->vectors = j.vectors;
-	return 0;
+	int ret = j.vectors && j.row ? 0 : -1;
+	free(j.row);
+	return ret;
 }

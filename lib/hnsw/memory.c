@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What an index in memory lies in. */
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "hnsw/graph_internal.h"
 
@@ -23,6 +26,39 @@ void hnsw_drop_block(struct hnsw *h, const void *p)
 	for (size_t i = 0; i < h->blocks; i++)
 		if (h->block[i].p == p)
 			mem_block_release(&h->block[i]);
+}
+
+/* The pages that hold the vectors of some nodes. */
+static void *find_pages(const struct hnsw *h, uint32_t node, uint32_t count, size_t *bytes)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), row = hnsw_row_bytes(&h->head);
+	uintptr_t first = (uintptr_t)h->vectors + node * row, begin = first / page * page;
+	*bytes = first + count * row - begin;
+	return (void *)begin;
+}
+
+void hnsw_ask_disk(const struct hnsw *h, uint32_t node, uint32_t count)
+{
+	size_t bytes;
+	void *p = find_pages(h, node, count, &bytes);
+	(void)madvise(p, bytes, MADV_WILLNEED);
+}
+
+uint64_t hnsw_cached_bytes(const struct hnsw *h)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes, cached = 0;
+	if (!h->on_disk)
+		return 0;
+	void *p = find_pages(h, 0, h->head.nodes, &bytes);
+	size_t pages = (bytes + page - 1) / page;
+	unsigned char *held = malloc(pages);
+	if (!held || mincore(p, bytes, held) != 0)
+		cached = pages;
+	else
+		for (size_t i = 0; i < pages; i++)
+			cached += held[i] & 1;
+	free(held);
+	return (uint64_t)cached * page;
 }
 
 int hnsw_keep_ids(struct hnsw *h, const struct vec_set *set, struct err *err)

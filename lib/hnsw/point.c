@@ -10,8 +10,12 @@
 const float *hnsw_vector(const struct hnsw *h, uint32_t node, float *tmp)
 {
 	const struct hnsw_head *d = &h->head;
-	if (h->vectors)
-		return h->vectors + (size_t)node * d->stride;
+	if (h->vectors && !hnsw_half(d))
+		return hnsw_row(h, node);
+	if (h->vectors) {
+		half_read(hnsw_half(d), hnsw_row(h, node), tmp, d->stride);
+		return tmp;
+	}
 	if (node < hnsw_first_node(h))
 		return hnsw_vector(h->older, node, tmp);
 	if (h->set) {
@@ -27,16 +31,16 @@ const float *hnsw_vector(const struct hnsw *h, uint32_t node, float *tmp)
 
 /* ---- points ---- */
 
-void hnsw_point_node(const struct hnsw *h, const struct dist_kernels *k, uint32_t node,
-		     int8_t *code, struct hnsw_point *p)
+void hnsw_point_node(const struct hnsw *h, struct hnsw_scratch *s, uint32_t node, int i,
+		     struct hnsw_point *p)
 {
 	const struct hnsw_head *d = &h->head;
-	*p = (struct hnsw_point){.code = code, .exact = true, .unit = d->unit};
+	*p = (struct hnsw_point){.code = s->code[i], .exact = true, .unit = d->unit};
 	if (!h->codes) {
-		p->vector = hnsw_vector(h, node, NULL);
+		p->vector = hnsw_vector(h, node, s->wide[i]);
 		return;
 	}
-	p->bias = 128 * k->code_turn(hnsw_code(h, node), d->code_stride, code);
+	p->bias = 128 * s->kernels->code_turn(hnsw_code(h, node), d->code_stride, s->code[i]);
 	p->norm = h->norms[node];
 }
 
@@ -94,7 +98,7 @@ void hnsw_exact_distances(const struct hnsw *h, struct hnsw_scratch *s, const st
 {
 	const struct hnsw_head *d = &h->head;
 	enum vec_metric metric = (enum vec_metric)d->metric;
-	struct dist_rows rows = {h->vectors, d->stride * sizeof(float), d->dim};
+	struct dist_rows rows = {h->vectors, hnsw_row_bytes(d), d->dim, hnsw_half(d)};
 	s->distances += count;
 	if (h->vectors) {
 		dist_to_rows(s->kernels, metric, p->vector, &rows, nodes, count, out);
@@ -116,7 +120,7 @@ void hnsw_distances(const struct hnsw *h, struct hnsw_scratch *s, const struct h
 		hnsw_exact_distances(h, s, p, nodes, count, out);
 		return;
 	}
-	struct dist_rows rows = {h->codes, d->code_stride, d->code_stride};
+	struct dist_rows rows = {h->codes, d->code_stride, d->code_stride, HALF_NONE};
 	s->kernels->code_rows(p->code, &rows, nodes, count, dot);
 	s->distances += count;
 	float scale = d->metric == VEC_COSINE ? 0.5f : 1, product = d->unit * p->unit;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const hnsw_storage_names[] = {"f32", "u8", "sq8", "auto", NULL};
+const char *const hnsw_storage_names[] = {"f32", "u8", "sq8", "f16", "bf16", "auto", NULL};
 
 #define BINS (1 << 12)	 /* of the histogram by which the range of codes is chosen: */
 #define BIN_SHIFT 19	 /* the exponent of a float and the first four bits after its point */
@@ -25,6 +25,12 @@ struct hnsw_tally {
 	uint64_t *count; /* of such distances, by their first bits */
 	float *row;
 };
+
+/* Whether vectors that are wanted so may get codes. */
+static bool by_codes(enum hnsw_storage want)
+{
+	return want == HNSW_U8 || want == HNSW_SQ8 || want == HNSW_AUTO;
+}
 
 /* ---- the first look ---- */
 
@@ -66,7 +72,7 @@ void hnsw_survey_row(struct hnsw_survey *s, uint64_t block, int thread, const fl
 	struct hnsw_tally *t = &s->tally[thread];
 	uint32_t dim = s->h->head.dim;
 	double *sum = s->sum + block * dim;
-	if (s->want == HNSW_F32)
+	if (!by_codes(s->want))
 		return;
 	for (uint32_t k = 0; k < dim; k++)
 		sum[k] += (double)v[k];
@@ -174,9 +180,10 @@ int hnsw_choose_storage(struct hnsw *h, struct hnsw_survey *s, float *centre, st
 	struct hnsw_head *d = &h->head;
 	struct hnsw_tally *all = &s->tally[0];
 	memset(centre, 0, d->stride * sizeof *centre);
-	d->storage = HNSW_F32;
-	if (s->want == HNSW_F32)
+	d->storage = s->want;
+	if (!by_codes(s->want))
 		return 0;
+	d->storage = HNSW_F32;
 	d->code_stride = (uint32_t)num_round_up(d->dim, DIST_CODE_PAD);
 	for (int t = 1; t < s->threads; t++) {
 		const struct hnsw_tally *one = &s->tally[t];

@@ -52,7 +52,7 @@ static bool adopt(struct repair *r, uint32_t from, uint32_t to, bool may_replace
 		/* The farthest link that is not how its target was reached. */
 		float d, worst = 0;
 		struct hnsw_point p;
-		hnsw_point_node(h, r->scratch->kernels, from, r->scratch->code[0], &p);
+		hnsw_point_node(h, r->scratch, from, 0, &p);
 		for (uint32_t i = 0; i < h->head.m0; i++) {
 			if (r->parent[row[i]] == from)
 				continue;
@@ -78,7 +78,7 @@ static size_t near_nodes(struct repair *r, uint32_t node)
 	uint32_t entry = hnsw_entry_node(h);
 	struct hnsw_point p;
 	float d;
-	hnsw_point_node(h, s->kernels, node, s->code[0], &p);
+	hnsw_point_node(h, s, node, 0, &p);
 	if (h->head.upper)
 		entry = h->upper_node[pool_node(hnsw_descend(h, s, &p, 0))];
 	if (!is_set(r->reached, entry))

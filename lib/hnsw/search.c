@@ -5,8 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define RERANK_FIRST 64 /* estimates looked at again at once, at first */
 #define RERANK_NEXT 8	/* and then */
+#define WAIT_NS 4000	/* rows on disk that take longer, on average, were not in memory */
+#define ASK_SEARCHES 32 /* that follow such a one ask ahead */
 
 static float shown_distance(const struct hnsw *h, float d)
 {
@@ -79,6 +83,20 @@ static void exact_distances(const struct hnsw *h, struct hnsw_scratch *s,
 }
 
 /*
+ * Ask the disk at once for all that ranking will read, if the k-th estimate is right: then it
+ * waits once and not for one row after the other.  Asking costs as much as a search does where
+ * everything is in memory, so it is only done after one that had to wait.
+ */
+static void ask_disk(const struct hnsw *h, const struct hnsw_scratch *s, const struct hnsw_point *p,
+		     size_t count, size_t k)
+{
+	float bound = topk_distance(s->pool[(k < count ? k : count) - 1]);
+	uint64_t limit = pool_key(bound + hnsw_slack(h, p, bound), 0);
+	for (size_t i = 0; i < count && s->pool[i] <= limit; i++)
+		hnsw_ask_disk(h, pool_node(s->pool[i]), 1);
+}
+
+/*
  * Rank the pool's estimates by exact distances.  In order of the estimates, as many are looked at
  * as may belong to the nearest k: until one is so far beyond the k-th found that the error of a
  * code does not explain it.
@@ -89,6 +107,11 @@ static size_t rerank(const struct hnsw *h, struct hnsw_scratch *s, const struct 
 	uint32_t nodes[RERANK_FIRST];
 	float d[RERANK_FIRST];
 	size_t i = 0;
+	uint64_t start = h->on_disk ? clock_mono_ns() : 0;
+	if (s->ask_disk) {
+		s->ask_disk--;
+		ask_disk(h, s, p, count, top->k);
+	}
 	for (size_t n = 0; i < count; i += n) {
 		size_t most = i ? RERANK_NEXT : top->k < RERANK_FIRST ? top->k : RERANK_FIRST;
 		uint64_t limit = UINT64_MAX;
@@ -105,6 +128,8 @@ static size_t rerank(const struct hnsw *h, struct hnsw_scratch *s, const struct 
 			if (topk_key(d[j], 0) <= topk_bound(top))
 				add_rows(h, top, d[j], nodes[j]);
 	}
+	if (h->on_disk && clock_mono_ns() - start > i * WAIT_NS)
+		s->ask_disk = ASK_SEARCHES;
 	return i;
 }
 
@@ -257,6 +282,8 @@ int hnsw_search_exact(const struct hnsw *h, const float *query, size_t k, struct
 		uint32_t n = 0;
 		while (n < 64 && i < h->head.nodes)
 			nodes[n++] = i++;
+		if (h->on_disk)
+			hnsw_ask_disk(h, nodes[0], n);
 		(p.exact ? hnsw_distances : hnsw_exact_distances)(h, s, &p, nodes, n, d);
 		for (uint32_t j = 0; j < n; j++)
 			if (topk_key(d[j], 0) < topk_bound(&top))

@@ -210,6 +210,10 @@ int trial_write(struct buf *out, const struct trial_new *t, struct err *err)
 	json_kv_f64(&j, "search_latency_p50_low_us", t->p50_low_us);
 	json_kv_f64(&j, "search_latency_p50_high_us", t->p50_high_us);
 	json_kv_u64(&j, "rounds", t->rounds);
+	if (t->disk_bytes) {
+		json_kv_u64(&j, "disk_bytes", t->disk_bytes);
+		json_kv_u64(&j, "disk_cached_bytes", t->disk_cached_bytes);
+	}
 	json_close(&j, '}');
 	json_kv_cstr(&j, "created_at", now);
 	optional(&j, "note", t->note);

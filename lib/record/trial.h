@@ -57,6 +57,7 @@ struct trial_new {
 	double recall_at_k_ties, qps, distances_per_query;
 	double recall_lcb, recall_p5, target_recall, at_target, p50_low_us, p50_high_us;
 	uint64_t k, rounds, queries_needed;
+	uint64_t disk_bytes, disk_cached_bytes; /* of the vectors, if they were left on disk */
 	const char *vectors_digest, *eval_digest, *graph_digest, *host, *cpu, *version, *flags,
 	    *kernel;
 	uint64_t threads;

@@ -6,6 +6,10 @@
 #include <stdbool.h>
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include "base/rng.h"
 
 #define TEST_ROWS 7
@@ -21,6 +25,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool self_test(const struct dist_kernels *k)
 {
 	float a[TEST_DIM], b[TEST_ROWS][TEST_DIM], out[TEST_ROWS];
+	uint16_t halves[TEST_ROWS][TEST_DIM];
 	struct rng r = {1};
 	uint8_t codes[TEST_ROWS][TEST_CODES];
 	int8_t q[TEST_CODES];
@@ -31,7 +36,7 @@ static bool self_test(const struct dist_kernels *k)
 			b[j][i] = (float)(int32_t)rng_next(&r) * 0x1p-25f;
 	}
 	for (size_t dim = 1; dim <= TEST_DIM; dim++) {
-		struct dist_rows rows = {b, sizeof b[0], dim};
+		struct dist_rows rows = {b, sizeof b[0], dim, HALF_NONE};
 		k->l2_rows(a, &rows, NULL, TEST_ROWS, out);
 		for (int j = 0; j < TEST_ROWS; j++)
 			if (out[j] != dist_portable.l2(a, b[j], dim) ||
@@ -42,6 +47,22 @@ static bool self_test(const struct dist_kernels *k)
 			if (out[j] != dist_portable.dot(a, b[j], dim) ||
 			    out[j] != k->dot(a, b[j], dim))
 				return false;
+	}
+	for (enum half half = HALF_F16; half <= HALF_BF16; half++) {
+		for (int j = 0; j < TEST_ROWS; j++)
+			half_make(half, b[j], halves[j], TEST_DIM);
+		for (size_t dim = 1; dim <= TEST_DIM; dim++) {
+			struct dist_rows rows = {halves, sizeof halves[0], dim, half};
+			float want_f[TEST_ROWS];
+			k->l2_rows(a, &rows, NULL, TEST_ROWS, out);
+			dist_portable.l2_rows(a, &rows, NULL, TEST_ROWS, want_f);
+			if (memcmp(out, want_f, sizeof out) != 0)
+				return false;
+			k->dot_rows(a, &rows, NULL, TEST_ROWS, out);
+			dist_portable.dot_rows(a, &rows, NULL, TEST_ROWS, want_f);
+			if (memcmp(out, want_f, sizeof out) != 0)
+				return false;
+		}
 	}
 	const float *some[] = {b[0], b[1], b[2], b[3], b[4], b[5]};
 	float tile[4 * DIST_TILE];
@@ -57,7 +78,7 @@ static bool self_test(const struct dist_kernels *k)
 			codes[j][i] = (uint8_t)(i < 64 ? 255 : rng_below(&r, 256));
 	}
 	for (size_t dim = DIST_CODE_PAD; dim <= TEST_CODES; dim += DIST_CODE_PAD) {
-		struct dist_rows rows = {codes, sizeof codes[0], dim};
+		struct dist_rows rows = {codes, sizeof codes[0], dim, HALF_NONE};
 		k->code_rows(q, &rows, NULL, TEST_ROWS, dots);
 		dist_portable.code_rows(q, &rows, NULL, TEST_ROWS, want);
 		if (memcmp(dots, want, sizeof want) != 0)
@@ -84,6 +105,15 @@ static void consider(const struct dist_kernels *k, bool supported)
 		usable[n_usable++] = k;
 }
 
+#if defined(__x86_64__)
+/* Not every compiler's __builtin_cpu_supports() knows it. */
+static bool has_f16c(void)
+{
+	unsigned a, b, c, d;
+	return __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
+}
+#endif
+
 static void find_usable(void)
 {
 #if defined(__x86_64__)
@@ -92,7 +122,8 @@ static void find_usable(void)
 		 __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
 		     __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
 		     __builtin_cpu_supports("avx512vnni"));
-	consider(&dist_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+	consider(&dist_avx2,
+		 __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c());
 #endif
 #if defined(__aarch64__)
 	consider(&dist_neon, true);

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "vec/elem.h"
+#include "vec/half.h"
 
 #define DIST_TILE 6	 /* queries that are compared with four rows at once */
 #define DIST_CODE_PAD 64 /* rows of codes are multiples of this many bytes */
@@ -16,6 +17,7 @@
 struct dist_rows {
 	const void *base;
 	size_t stride, dim;
+	enum half half; /* the floats have 16 bits */
 };
 
 /* A vector's codes, their sum and the sum of their squares. */
@@ -49,7 +51,7 @@ struct dist_kernels {
 	float (*dot)(const float *a, const float *b, size_t dim);
 	/*
 	 * The same of ${q} with many rows: out[i] belongs to row number[i], or to row i if
-	 * ${number} is NULL.
+	 * ${number} is NULL.  Floats of 16 bits are widened first, which is exact.
 	 */
 	void (*l2_rows)(const float *q, const struct dist_rows *rows, const uint32_t *number,
 			size_t count, float *out);

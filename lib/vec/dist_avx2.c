@@ -5,19 +5,31 @@
 #include <immintrin.h>
 
 /* Sixteen lanes: two registers. */
-struct half {
+struct lanes {
 	__m256 lo, hi;
 };
 
-static inline struct half half_zero(void)
+static inline struct lanes lanes_zero(void)
 {
-	return (struct half){_mm256_setzero_ps(), _mm256_setzero_ps()};
+	return (struct lanes){_mm256_setzero_ps(), _mm256_setzero_ps()};
 }
 
-static inline struct half step(const float *q, const float *x, struct half acc, int is_l2)
+/* Eight elements of a row, from number ${at} on. */
+static inline __m256 load(const void *row, size_t at, enum half half)
+{
+	if (half == HALF_NONE)
+		return _mm256_loadu_ps((const float *)row + at);
+	__m128i x = _mm_loadu_si128((const __m128i *)(const void *)((const uint16_t *)row + at));
+	return half == HALF_F16
+		   ? _mm256_cvtph_ps(x)
+		   : _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
+}
+
+static inline struct lanes step(const float *q, const void *x, struct lanes acc, int is_l2,
+				enum half half)
 {
 	__m256 q0 = _mm256_loadu_ps(q), q1 = _mm256_loadu_ps(q + 8);
-	__m256 x0 = _mm256_loadu_ps(x), x1 = _mm256_loadu_ps(x + 8);
+	__m256 x0 = load(x, 0, half), x1 = load(x, 8, half);
 	if (is_l2) {
 		x0 = q0 = _mm256_sub_ps(q0, x0);
 		x1 = q1 = _mm256_sub_ps(q1, x1);
@@ -27,7 +39,7 @@ static inline struct half step(const float *q, const float *x, struct half acc, 
 	return acc;
 }
 
-static inline float sum_lanes(struct half even, struct half odd)
+static inline float sum_lanes(struct lanes even, struct lanes odd)
 {
 	__m256 s8 = _mm256_add_ps(_mm256_add_ps(even.lo, odd.lo), _mm256_add_ps(even.hi, odd.hi));
 	__m128 s4 = _mm_add_ps(_mm256_castps256_ps128(s8), _mm256_extractf128_ps(s8, 1));

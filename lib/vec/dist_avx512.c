@@ -13,6 +13,28 @@ static inline __m512 step(__m512 q, __m512 x, __m512 acc, int is_l2)
 	return _mm512_fmadd_ps(q, x, acc);
 }
 
+/* Sixteen elements of a row, from number ${at} on. */
+static inline __m512 load(const void *row, size_t at, enum half half)
+{
+	if (half == HALF_NONE)
+		return _mm512_loadu_ps((const float *)row + at);
+	__m256i x = _mm256_loadu_si256((const __m256i *)(const void *)((const uint16_t *)row + at));
+	return half == HALF_F16
+		   ? _mm512_cvtph_ps(x)
+		   : _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+}
+
+/* Those of a mask, the others 0. */
+static inline __m512 load_some(__mmask16 m, const void *row, size_t at, enum half half)
+{
+	if (half == HALF_NONE)
+		return _mm512_maskz_loadu_ps(m, (const float *)row + at);
+	__m256i x = _mm256_maskz_loadu_epi16(m, (const uint16_t *)row + at);
+	return half == HALF_F16
+		   ? _mm512_cvtph_ps(x)
+		   : _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+}
+
 /* Sums of sixteen lanes. */
 static inline float sum_one(__m512 s)
 {
@@ -39,8 +61,9 @@ static inline __m128 sum_four(const __m512 s[4])
 	    _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 8, 4, 0), c));
 }
 
-static inline __attribute__((always_inline)) void
-group(const float *q, const float *const *row, int count, size_t dim, float *out, int is_l2)
+static inline __attribute__((always_inline)) void group(const float *q, const void *const *row,
+							int count, size_t dim, float *out,
+							int is_l2, enum half half)
 {
 	__m512 even[4], odd[4];
 	size_t i = 0;
@@ -51,8 +74,8 @@ group(const float *q, const float *const *row, int count, size_t dim, float *out
 		__m512 q0 = _mm512_loadu_ps(q + i), q1 = _mm512_loadu_ps(q + i + 16);
 		UNROLL
 		for (int j = 0; j < count; j++) {
-			even[j] = step(q0, _mm512_loadu_ps(row[j] + i), even[j], is_l2);
-			odd[j] = step(q1, _mm512_loadu_ps(row[j] + i + 16), odd[j], is_l2);
+			even[j] = step(q0, load(row[j], i, half), even[j], is_l2);
+			odd[j] = step(q1, load(row[j], i + 16, half), odd[j], is_l2);
 		}
 	}
 	if (i < dim) {
@@ -63,9 +86,8 @@ group(const float *q, const float *const *row, int count, size_t dim, float *out
 		__m512 q1 = _mm512_maskz_loadu_ps(m1, q + i + 16);
 		UNROLL
 		for (int j = 0; j < count; j++) {
-			even[j] = step(q0, _mm512_maskz_loadu_ps(m0, row[j] + i), even[j], is_l2);
-			odd[j] =
-			    step(q1, _mm512_maskz_loadu_ps(m1, row[j] + i + 16), odd[j], is_l2);
+			even[j] = step(q0, load_some(m0, row[j], i, half), even[j], is_l2);
+			odd[j] = step(q1, load_some(m1, row[j], i + 16, half), odd[j], is_l2);
 		}
 	}
 	UNROLL

@@ -5,20 +5,31 @@
 #include <arm_neon.h>
 
 /* Sixteen lanes: four registers. */
-struct half {
+struct lanes {
 	float32x4_t r[4];
 };
 
-static inline struct half half_zero(void)
+static inline struct lanes lanes_zero(void)
 {
 	float32x4_t zero = vdupq_n_f32(0);
-	return (struct half){{zero, zero, zero, zero}};
+	return (struct lanes){{zero, zero, zero, zero}};
 }
 
-static inline struct half step(const float *q, const float *x, struct half acc, int is_l2)
+/* Four elements of a row, from number ${at} on. */
+static inline float32x4_t load(const void *row, int at, enum half half)
+{
+	if (half == HALF_NONE)
+		return vld1q_f32((const float *)row + at);
+	uint16x4_t x = vld1_u16((const uint16_t *)row + at);
+	return half == HALF_F16 ? vcvt_f32_f16(vreinterpret_f16_u16(x))
+				: vreinterpretq_f32_u32(vshll_n_u16(x, 16));
+}
+
+static inline struct lanes step(const float *q, const void *x, struct lanes acc, int is_l2,
+				enum half half)
 {
 	for (int k = 0; k < 4; k++) {
-		float32x4_t a = vld1q_f32(q + 4 * k), b = vld1q_f32(x + 4 * k);
+		float32x4_t a = vld1q_f32(q + 4 * k), b = load(x, 4 * k, half);
 		if (is_l2)
 			a = b = vsubq_f32(a, b);
 		acc.r[k] = vfmaq_f32(acc.r[k], a, b);
@@ -26,7 +37,7 @@ static inline struct half step(const float *q, const float *x, struct half acc, 
 	return acc;
 }
 
-static inline float sum_lanes(struct half even, struct half odd)
+static inline float sum_lanes(struct lanes even, struct lanes odd)
 {
 	float32x4_t s[4];
 	for (int k = 0; k < 4; k++)

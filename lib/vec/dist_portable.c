@@ -5,13 +5,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-static inline void group(const float *q, const float *const *row, int count, size_t dim, float *out,
-			 int is_l2)
+#include "vec/half.h"
+
+static inline float value(const void *row, size_t i, enum half half)
+{
+	if (half == HALF_NONE)
+		return ((const float *)row)[i];
+	uint16_t x = ((const uint16_t *)row)[i];
+	return half == HALF_F16 ? half_from_f16(x) : half_from_bf16(x);
+}
+
+static inline void group(const float *q, const void *const *row, int count, size_t dim, float *out,
+			 int is_l2, enum half half)
 {
 	for (int j = 0; j < count; j++) {
 		float lane[32] = {0};
 		for (size_t i = 0; i < dim; i++) {
-			float a = q[i], b = row[j][i];
+			float a = q[i], b = value(row[j], i, half);
 			if (is_l2)
 				a = b = a - b;
 			lane[i % 32] = fmaf(a, b, lane[i % 32]);

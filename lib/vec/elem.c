@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "vec/half.h"
+
 const char *const vec_type_names[] = {"f32", "f64", "f16", "u8", "i8", "i32", NULL};
 const char *const vec_metric_names[] = {"l2", "cosine", "ip", NULL};
 
@@ -34,43 +36,6 @@ int vec_metric_parse(struct span name, enum vec_metric *out)
 	return -1;
 }
 
-/* IEEE binary16 to binary32; subnormals come out right because scaling by a power of
- * two is exact. */
-static float half_to_f32(uint16_t h)
-{
-	uint32_t em = (uint32_t)(h & 0x7fff) << 13, sign = (uint32_t)(h & 0x8000) << 16, bits;
-	float f;
-	memcpy(&f, &em, 4);
-	f *= 0x1p112f;
-	memcpy(&bits, &f, 4);
-	bits |= (h & 0x7fff) >= 0x7c00 ? 0x7f800000u : 0;
-	bits |= sign;
-	memcpy(&f, &bits, 4);
-	return f;
-}
-
-/* Nearest binary16, ties to even; overflows to infinity. */
-static uint16_t f32_to_half(float f)
-{
-	uint32_t bits;
-	memcpy(&bits, &f, 4);
-	uint32_t sign = bits >> 16 & 0x8000, mag = bits & 0x7fffffff;
-	if (mag > 0x7f800000)
-		return (uint16_t)(sign | 0x7e00);
-	if (mag >= 0x477ff000)
-		return (uint16_t)(sign | 0x7c00);
-	if (mag < 0x38800000) {
-		/* Subnormal: let the adder round at the right place. */
-		float a;
-		memcpy(&a, &mag, 4);
-		a += 0.5f;
-		memcpy(&mag, &a, 4);
-		return (uint16_t)(sign | (mag - 0x3f000000));
-	}
-	mag += ((uint32_t)(15 - 127) << 23) + 0xfff + (mag >> 13 & 1);
-	return (uint16_t)(sign | mag >> 13);
-}
-
 #define CONVERT(TYPE, EXPR)                             \
 	for (size_t i = 0; i < n; i++) {                \
 		TYPE x;                                 \
@@ -89,7 +54,7 @@ void vec_to_f32(enum vec_type t, const void *src, float *out, size_t n)
 		CONVERT(double, (float)x);
 		break;
 	case VEC_F16:
-		CONVERT(uint16_t, half_to_f32(x));
+		CONVERT(uint16_t, half_from_f16(x));
 		break;
 	case VEC_U8:
 		CONVERT(uint8_t, (float)x);
@@ -116,7 +81,7 @@ void vec_to_f64(enum vec_type t, const void *src, double *out, size_t n)
 		memcpy(out, p, n * 8);
 		break;
 	case VEC_F16:
-		CONVERT(uint16_t, (double)half_to_f32(x));
+		CONVERT(uint16_t, (double)half_from_f16(x));
 		break;
 	case VEC_U8:
 		CONVERT(uint8_t, (double)x);
@@ -157,7 +122,7 @@ size_t vec_from_f64(enum vec_type t, const double *src, void *out, size_t n)
 		break;
 	case VEC_F16:
 		for (size_t i = 0; i < n; i++) {
-			uint16_t x = f32_to_half((float)src[i]);
+			uint16_t x = half_to_f16((float)src[i]);
 			if ((x & 0x7fff) == 0x7c00 && !isinf(src[i]))
 				return i;
 			memcpy(p + i * 2, &x, 2);

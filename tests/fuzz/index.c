@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(copy, data, size);
 	fuzz_mend_chunks(copy, size);
 	const char *path = fuzz_file(copy, size);
-	for (int mode = HNSW_MAP; mode <= HNSW_LOAD; mode++) {
+	for (int mode = HNSW_MAP; mode <= HNSW_DISK; mode++) {
 		struct hnsw *h = hnsw_open(path, (enum hnsw_open_mode)mode, &err);
 		if (h)
 			look(h, k);

@@ -30,7 +30,7 @@ static bool agrees(const struct dist_kernels *k, const struct dist_kernels *p)
 	static const uint32_t order[9] = {3, 1, 2, 0, 0, 3, 2, 1, 1};
 	for (size_t dim = 1; dim < DIM; dim++)
 		for (size_t shift = 0; shift < 2; shift++) {
-			struct dist_rows rows = {b[0] + shift, sizeof b[0], dim};
+			struct dist_rows rows = {b[0] + shift, sizeof b[0], dim, HALF_NONE};
 			size_t count = dim % 10;
 			float l2[9], dot[9];
 			k->l2_rows(a, &rows, order, count, l2);
@@ -42,6 +42,33 @@ static bool agrees(const struct dist_kernels *k, const struct dist_kernels *p)
 					return false;
 			}
 		}
+	return true;
+}
+
+/* Rows of 16 bits: the same as of the floats that they are. */
+static bool halves_agree(const struct dist_kernels *k, const struct dist_kernels *p)
+{
+	static const uint32_t order[9] = {3, 1, 2, 0, 0, 3, 2, 1, 1};
+	static uint16_t x[4][DIM + 1];
+	static float wide[4][DIM + 1];
+	for (enum half half = HALF_F16; half <= HALF_BF16; half++) {
+		for (int j = 0; j < 4; j++) {
+			half_make(half, b[j], x[j], DIM + 1);
+			half_read(half, x[j], wide[j], DIM + 1);
+		}
+		for (size_t dim = 1; dim < DIM; dim++) {
+			size_t shift = dim % 3 % 2, count = dim % 10;
+			struct dist_rows rows = {x[0] + shift, sizeof x[0], dim, half};
+			float l2[9], dot[9];
+			k->l2_rows(a, &rows, order, count, l2);
+			k->dot_rows(a, &rows, order, count, dot);
+			for (size_t j = 0; j < count; j++) {
+				const float *row = wide[order[j]] + shift;
+				if (l2[j] != p->l2(a, row, dim) || dot[j] != p->dot(a, row, dim))
+					return false;
+			}
+		}
+	}
 	return true;
 }
 
@@ -59,7 +86,7 @@ static bool codes_agree(const struct dist_kernels *k, const struct dist_kernels 
 	}
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t dim = DIST_CODE_PAD; dim <= VEC_MAX_DIM; dim *= 2) {
-			struct dist_rows rows = {x, sizeof x[0], dim};
+			struct dist_rows rows = {x, sizeof x[0], dim, HALF_NONE};
 			int32_t got[9], want[9];
 			for (size_t count = 0; count <= 9; count++) {
 				k->code_rows(q, &rows, order, count, got);
@@ -216,12 +243,14 @@ static void test_kernels(void)
 			ok(true, "%s # SKIP not on this processor", names[i]);
 			continue;
 		}
-		bool good = true;
+		bool good = true, halves = true;
 		for (int s = 0; s < 3; s++) {
 			fill((uint64_t)s, s == 0 ? 0x1p-31f : s == 1 ? 0x1p-10f : 0x1p-60f);
 			good &= agrees(k, p);
+			halves &= s == 1 || halves_agree(k, p);
 		}
 		ok(good, "%s gives the bits of portable", names[i]);
+		ok(halves, "%s: so of floats of 16 bits", names[i]);
 		ok(tile_agrees(k), "%s: tiles", names[i]);
 		ok(codes_agree(k, p), "%s gives the sums of portable", names[i]);
 		ok(making_agrees(k, p), "%s: codes and what is made of their sums", names[i]);
@@ -274,6 +303,23 @@ static void test_elements(void)
 		good &= vec_from_f64(VEC_F16, &d, &back, 1) == 1 && back == in && d == (double)f;
 	}
 	ok(good, "every half survives the way to float and back");
+	bool nearest = true;
+	for (uint32_t h = 0; h < 65536; h++) {
+		uint16_t in = (uint16_t)h, back[3];
+		float f[3];
+		half_read(HALF_BF16, &in, f, 1);
+		if (!isfinite(f[0]))
+			continue;
+		/* Itself, midway to the next one, and beyond that. */
+		uint32_t bits[3] = {h << 16, (h << 16) + 0x8000, (h << 16) + 0x8001};
+		memcpy(f, bits, sizeof f);
+		half_make(HALF_BF16, f, back, 3);
+		nearest &= back[0] == h && back[1] == h + h % 2 && back[2] == h + 1;
+		half_round(HALF_BF16, f, 3);
+		half_read(HALF_BF16, back, f + 1, 1);
+		nearest &= f[0] == f[1] && (f[0] != 0 || !signbit(f[0]));
+	}
+	ok(nearest, "bf16 is the nearest one, the even of two");
 	uint16_t half;
 	double v = 1.0 + 0x1p-11; /* midway between two halves: to even */
 	vec_from_f64(VEC_F16, &v, &half, 1);

@@ -276,11 +276,14 @@ static void test_adversarial(void)
 	for (int i = 0; i < N; i++)
 		for (int j = 0; j < D; j++)
 			v[i * D + j] = (float)(i < N / 2 ? i % 20 : 1000000 + i % 20) + (float)j;
-	check_all("two far clusters", v, N, D, VEC_L2, 4);
+	/* More than f16 holds. */
+	if (storage != HNSW_F16)
+		check_all("two far clusters", v, N, D, VEC_L2, 4);
 	for (int i = 0; i < N; i++)
 		for (int j = 0; j < D; j++)
 			v[i * D + j] = i == 100 ? 1e9f : (float)(i * (j + 1)) * 1e-3f;
-	check_all("one outlier", v, N, D, VEC_L2, 3);
+	if (storage != HNSW_F16)
+		check_all("one outlier", v, N, D, VEC_L2, 3);
 	for (int i = 0; i < N; i++)
 		for (int j = 0; j < D; j++)
 			v[i * D + j] = (float)i;
@@ -350,17 +353,73 @@ static void test_bytes(void)
 	free(v);
 }
 
+/* Floats of 16 bits: an index of them is one of the floats that they are. */
+static void test_halves(void)
+{
+	enum { N = 2000, D = 37 };
+	float *v = random_rows(41, N, D), *rounded = malloc(N * D * sizeof *v);
+	struct hnsw_scratch s, t;
+	struct err err;
+	v[0] = -1e-9f; /* 0 as f16, not -0 */
+	for (int i = 0; i < D; i++)
+		v[D + i] = v[2 * D + i] * (1 + 0x1p-13f); /* equal when rounded, or nearly so */
+	for (storage = HNSW_F16; storage <= HNSW_BF16; storage++) {
+		enum hnsw_storage held = storage;
+		struct hnsw *a = build(v, N, D, VEC_L2, 8, 40, 2);
+		memcpy(rounded, v, N * D * sizeof *v);
+		half_round(hnsw_half(&a->head), rounded, N * D);
+		storage = HNSW_F32;
+		struct hnsw *b = build(rounded, N, D, VEC_L2, 8, 40, 2);
+		storage = held;
+		bool same =
+		    a->head.storage == held && a->head.nodes == b->head.nodes &&
+		    hnsw_check(a, &err) == 0 &&
+		    memcmp(a->links0, b->links0, a->head.nodes * a->head.stride0 * 4) == 0 &&
+		    hnsw_scratch_init(&s, a, dist_choose(NULL, &err), &err) == 0 &&
+		    hnsw_scratch_init(&t, b, dist_choose("portable", &err), &err) == 0;
+		for (int q = 0; same && q < 100; q++) {
+			struct hnsw_hit x[10], y[10];
+			const float *query = v + (size_t)q * 17 * D;
+			same &= hnsw_search(a, query, 10, 40, &s, x, &err) == 10 &&
+				hnsw_search(b, query, 10, 40, &t, y, &err) == 10 &&
+				memcmp(x, y, sizeof x) == 0 &&
+				hnsw_search_exact(a, query, 10, &s, x, &err) == 10 &&
+				hnsw_search_exact(b, query, 10, &t, y, &err) == 10 &&
+				memcmp(x, y, sizeof x) == 0;
+		}
+		ok(same, "%s: the graph and the hits of the floats that are held",
+		   hnsw_storage_names[held]);
+		hnsw_scratch_release(&s);
+		hnsw_scratch_release(&t);
+		hnsw_free(a);
+		hnsw_free(b);
+	}
+	storage = HNSW_F16;
+	v[5 * D] = 65520;
+	ok(!build(v, N, D, VEC_L2, 8, 40, 1), "what f16 cannot hold is refused");
+	struct hnsw *h = build(v, N, D, VEC_COSINE, 8, 40, 1);
+	ok(h, "but not if it is scaled to unit length");
+	hnsw_free(h);
+	free(v);
+	free(rounded);
+}
+
 /* ---- results that must not change unnoticed ---- */
 
 static void test_digest(void)
 {
 	enum { N = 3000, D = 24 };
 	float *v = random_rows(77, N, D);
-	static const char *const want[2][VEC_METRICS] = {
-	    {"98f15bf06aed8df1d72099c4e188d428", "6377e970d7585a2c70129244a1c3566b",
-	     "2bdcdfdd5937d6fb35305551c227ae4c"},
-	    {"969235956624c7ef51c84540ad835810", "61ed7bcca85641e11c05e47cd7806f4d",
-	     "9a6493a6d7715050e58ee7f802bec93d"}};
+	static const char *const want[HNSW_STORAGES][VEC_METRICS] = {
+	    [HNSW_F32] = {"98f15bf06aed8df1d72099c4e188d428", "6377e970d7585a2c70129244a1c3566b",
+			  "2bdcdfdd5937d6fb35305551c227ae4c"},
+	    [HNSW_SQ8] = {"969235956624c7ef51c84540ad835810", "61ed7bcca85641e11c05e47cd7806f4d",
+			  "9a6493a6d7715050e58ee7f802bec93d"},
+	    [HNSW_F16] = {"837de800f8c942e17175385a43d08d73", "be7aa5689f4dcefba617f7e7c54b2235",
+			  "b9971b0ababe44b3669ce32ee55cb6df"},
+	    [HNSW_BF16] = {"a9967e72605b1fc8ebbc56aad6ed4629", "51d475815e2d6bca46d26273a809278b",
+			   "98c2624394015634fbc39f66140862d1"}};
+	int made = storage == HNSW_AUTO ? HNSW_SQ8 : (int)storage;
 	for (int metric = 0; metric < VEC_METRICS; metric++) {
 		char text[2][DIGEST_TEXT_MAX];
 		for (int threads = 1; threads <= 3; threads += 2) {
@@ -370,8 +429,8 @@ static void test_digest(void)
 		}
 		ok(strcmp(text[0], text[1]) == 0, "%s: one thread and three make the same graph",
 		   vec_metric_names[metric]);
-		ok(strcmp(text[0], want[storage != HNSW_F32][metric]) == 0,
-		   "%s: and the same as ever (%s)", vec_metric_names[metric], text[0]);
+		ok(strcmp(text[0], want[made][metric]) == 0, "%s: and the same as ever (%s)",
+		   vec_metric_names[metric], text[0]);
 	}
 	free(v);
 }
@@ -592,6 +651,8 @@ int main(void)
 	}
 	storage = HNSW_F32;
 	test_bytes();
+	test_halves();
+	storage = HNSW_F32;
 	test_levels();
 	test_refusals();
 	return tap_end();
