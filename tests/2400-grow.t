@@ -76,7 +76,7 @@ check "kept pruned neighbours stay so" "hnsw-build -q --like instant-distance -m
 # Whole numbers of -60..60, and the same as bytes.
 jq -c '.vector |= map(. * 60 | round)' v.jsonl >w.jsonl
 jq -c '.vector |= map(. * 60 | round)' q.jsonl >wq.jsonl
-for c in v,q,cosine,f32 v,q,l2,f32 v,q,ip,f32 v,q,l2,f16 v,q,cosine,bf16 v,q,cosine,sq8 v,q,l2,sq8 v,q,ip,sq8 w,wq,l2,u8 w,wq,ip,u8; do
+for c in v,q,cosine,f32 v,q,l2,f32 v,q,ip,f32 v,q,l2,f16 v,q,cosine,sq8 v,q,l2,sq8 v,q,ip,sq8 w,wq,l2,u8 w,wq,ip,u8; do
 	base=${c%%,*} c=${c#*,}
 	queries=${c%%,*} c=${c#*,}
 	metric=${c%,*} s=${c#*,}
