@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* hnsw-build - build an HNSW index from vectors, or insert vectors into one */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "catalog/operand.h"
@@ -241,6 +245,57 @@ static int choose_params(struct hnsw_params *params, struct err *err)
 	return 0;
 }
 
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* ERR_USAGE if vectors are read from the file ${path}, which is to be written. */
+static int check_output(const char *path, const struct vec_set *set, struct err *err)
+{
+	for (size_t i = 0; i < set->parts; i++)
+		if (same_file(path, set->part[i].name))
+			return err_set(err, ERR_USAGE,
+				       "'%s' is where vectors are read from, it cannot be written",
+				       path);
+	return 0;
+}
+
+static int check_outputs(const struct vec_set *set, struct err *err)
+{
+	int ret = check_output(o.output, set, err);
+	for (size_t i = 0; ret == 0 && i < o.rungs.n; i++) {
+		struct buf path = BUF_INIT;
+		ret = rung_path(o.rungs.v[i], &path, err);
+		if (ret == 0)
+			ret = check_output(path.data, set, err);
+		buf_release(&path);
+	}
+	return ret;
+}
+
+/*
+ * Keep others from going on with the same index where it is, until this process ends: what one
+ * of them wrote would be lost.  ERR_TEMP if one is at it, or has just replaced it.
+ */
+static int lock_old(struct err *err)
+{
+	if (!same_file(o.append, o.output))
+		return 0;
+	int fd = open(o.append, O_RDONLY | O_CLOEXEC);
+	struct stat held, there;
+	if (fd < 0)
+		return err_sys(err, "cannot open '%s'", o.append);
+	/* The descriptor stays open, and with it the lock. */
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &held) != 0 ||
+	    stat(o.append, &there) != 0 || held.st_ino != there.st_ino) {
+		close(fd);
+		return err_set(err, ERR_TEMP, "another process goes on with '%s'", o.append);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct err err = {0};
@@ -255,10 +310,13 @@ int main(int argc, char **argv)
 	check_options();
 	struct operands operands = {.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
 	cli_catch_signals();
+	if (o.append && lock_old(&err) != 0)
+		goto out;
 	if (o.append ? !(old = open_old(&params, &err)) : choose_params(&params, &err) != 0)
 		goto out;
 	if (operand_vectors(&operands, cli.operand, cli.n_operands, (enum vec_format)o.format, &set,
-			    &meta, &err) != 0)
+			    &meta, &err) != 0 ||
+	    check_outputs(&set, &err) != 0)
 		goto out;
 	if (!old)
 		params.metric = o.metric >= 0	  ? (enum vec_metric)o.metric

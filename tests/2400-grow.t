@@ -94,6 +94,12 @@ says "'stdin' line 4: id 'd8' was already given to row 8" "is named"
 check "no ids on either side" "hnsw-convert old.jsonl -o old.fbin && hnsw-convert new.jsonl -o new.fbin && hnsw-build -q old.fbin -o num.hnsw && hnsw-build -q --append num.hnsw new.fbin -o num2.hnsw && hnsw-info num2.hnsw | jq -e '.id_bytes == 0' && sed -n 5p new.jsonl | jq -c .vector | hnsw-search -k 1 num2.hnsw | jq -e '.hits[0].id == \"2004\"'"
 check "only the new ones have ids" "hnsw-build -q --append num.hnsw new.jsonl -o num3.hnsw && hnsw-convert num3.hnsw | jq -r .id >ids && sed -n '1p;2000p;2001p' ids | tr '\n' ' ' | grep -qx '0 1999 d2000 '"
 check "only the old ones have ids" "hnsw-build -q --append old.hnsw new.fbin -o num4.hnsw && hnsw-convert num4.hnsw | jq -r .id >ids && sed -n '1p;2000p;2001p' ids | tr '\n' ' ' | grep -qx 'd0 d1999 2000 '"
+check "many small steps away are refused as one is" "hnsw-build -q --metric l2 --storage sq8 old.jsonl -o drift.hnsw && rc=0; for i in \$(seq 1 40); do jq -c --argjson i \$i '.id = \"s\\(\$i)-\" + .id | .vector |= map(. + \$i * 0.5)' old.jsonl | head -n 200 | hnsw-build -q --append drift.hnsw - -o drift.hnsw >out 2>err || { rc=\$?; break; }; done; test \$rc -eq 3 && grep -q 'far outside' err"
+cp old.jsonl in.7.jsonl
+status 2 "a rung is not written where vectors are read from" hnsw-build -q --rungs 7 in.7.jsonl -o in.jsonl
+check "and these are still there" cmp old.jsonl in.7.jsonl
+check "an index keeps its permissions" "hnsw-build -q --storage f32 old.jsonl -o mode.hnsw && chmod 600 mode.hnsw && hnsw-build -q --append mode.hnsw new.jsonl -o mode.hnsw && test \$(stat -c %a mode.hnsw) = 600"
+check "two at once: one goes on, the other is told to wait" "hnsw-build -q --storage f32 old.jsonl -o both.hnsw && flock both.hnsw sh -c 'hnsw-build -q --append both.hnsw new.jsonl -o both.hnsw; test \$? -eq 5' 2>err && grep -q 'another process' err"
 status 3 "unless one of them is such a number" "echo '{\"id\":\"2\",\"vector\":[1,2]}' | hnsw-build --storage f32 - -o two.hnsw >out; (echo '[3,4]'; echo '[5,6]') | hnsw-build --append two.hnsw - -o c.hnsw"
 says "line 2: id '2' was already given to row 0" "which is told"
 

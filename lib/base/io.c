@@ -394,6 +394,11 @@ int io_file_commit(struct io_file *f, enum io_commit how, struct err *err)
 	}
 	if (fsync(f->fd) != 0)
 		return err_sys(err, "cannot write '%s'", f->shown);
+	/* What is replaced keeps its permissions. */
+	struct stat old;
+	if (how == IO_REPLACE && fstatat(f->dir_fd, f->base, &old, 0) == 0 &&
+	    fchmod(f->fd, old.st_mode & 07777) != 0)
+		return err_sys(err, "cannot set the permissions of '%s'", f->shown);
 	int ret = put_in_place(f, how, err);
 	if (ret != 0)
 		return ret;

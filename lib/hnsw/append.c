@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOSS_MAX 8 /* times that of the old index, the codes may lose of the new rows */
+#define LOSS_MAX 8 /* times what rounding to its unit loses, the codes may lose of the new rows */
 
 /* ---- codes ---- */
 
@@ -61,23 +61,27 @@ static int check_exact(const struct losses *j, struct err *err)
 /*
  * The error bounds how far a search looks beyond the k-th by the codes.  It stays, unless the code
  * of a new row loses more than that of any old one; then it grows in that proportion, or to
- * what is lost of that row, if that is less.  ERR_DATA if too much is lost of the new rows.
+ * what is lost of that row, if that is less.  ERR_DATA if too much is lost of the new rows: that is
+ * measured by the unit, which no number of small steps moves.
  */
 static int set_error(struct hnsw *h, const struct losses *j, struct err *err)
 {
 	uint32_t first = hnsw_first_node(h);
 	double old_most = 0, most = 0, sum = 0, error = (double)h->head.error;
+	double rounding = (double)h->head.unit * (double)h->head.unit / 12;
 	for (uint32_t i = 0; i < first; i++)
 		old_most = fmax(old_most, j->loss[i]);
 	for (uint32_t i = first; i < h->head.nodes; i++) {
 		most = fmax(most, j->loss[i]);
 		sum += j->loss[i];
 	}
-	if (sum > LOSS_MAX * LOSS_MAX * error * error * (h->head.nodes - first))
-		return err_set(err, ERR_DATA,
-			       "the new vectors lie far outside of what index '%s' (storage sq8) "
-			       "can tell apart: build an index of all vectors anew",
-			       h->older->name ? h->older->name : "old");
+	if (sum > LOSS_MAX * LOSS_MAX * rounding * (h->head.nodes - first))
+		return err_set(
+		    err, ERR_DATA,
+		    "the new vectors lie far outside of what index '%s' (storage sq8) "
+		    "can tell apart: build an index of all vectors anew; one that begins "
+		    "with a few rows had better have storage f32",
+		    h->older->name ? h->older->name : "old");
 	if (most > old_most && sqrt(most) > error)
 		h->head.error = (float)fmin(sqrt(most), error * sqrt(most / old_most));
 	return 0;
