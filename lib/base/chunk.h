@@ -28,8 +28,8 @@
  * which divide its size. */
 struct chunk_source {
 	size_t bytes;
-	/* The items ${first}..${first}+${count}-1; 0 or -1. */
-	int (*read)(void *ctx, uint64_t first, size_t count, void *out, struct err *err);
+	/* The items ${first}..${first}+${count}-1. */
+	void (*read)(void *ctx, uint64_t first, size_t count, void *out);
 	void *ctx;
 };
 

@@ -260,7 +260,7 @@ beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p, u
 			size_t where = s->kernels->insert(pool, last, key[j]);
 			if (stops && where < stops->lowest)
 				stops->lowest = where;
-			/* It is expanded next, or looked at ahead of that. */
+			/* It is likely to be expanded, or looked at ahead of that. */
 			if (!level)
 				prefetch_links(h, pool_node(key[j]));
 			if (where < next)

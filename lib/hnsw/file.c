@@ -119,18 +119,16 @@ struct digest hnsw_graph_digest(const struct hnsw *h)
 }
 
 /* Vectors that were left in the set or the older index. */
-static int read_vectors(void *ctx, uint64_t first, size_t count, void *out, struct err *err)
+static void read_vectors(void *ctx, uint64_t first, size_t count, void *out)
 {
 	const struct hnsw *h = ctx;
 	size_t stride = h->head.stride;
-	(void)err;
 	for (size_t i = 0; i < count; i++) {
 		float *to = (float *)out + i * stride;
 		const float *v = hnsw_vector(h, (uint32_t)(first + i), to);
 		if (v != to)
 			memcpy(to, v, stride * sizeof *v);
 	}
-	return 0;
 }
 
 int hnsw_write(const struct hnsw *h, const char *path, struct err *err)

@@ -13,17 +13,23 @@
 
 #include "base/rng.h"
 
-void hnsw_read_row(const struct hnsw *h, uint32_t row, float *out)
+/* Make of a vector, a stride long, what the index has of it. */
+static void bring_into_form(const struct hnsw *h, float *v)
 {
 	const struct hnsw_head *d = &h->head;
-	vec_set_values(h->set, row - hnsw_first_row(h), out);
 	if (d->metric == VEC_COSINE)
-		vec_normalise(out, d->dim);
+		vec_normalise(v, d->dim);
 	for (uint32_t k = 0; k < d->dim; k++)
-		out[k] += 0.0f; /* -0 and 0 are equal */
+		v[k] += 0.0f; /* -0 and 0 are equal */
 	if (hnsw_half(d))
-		half_round(hnsw_half(d), out, d->dim);
-	memset(out + d->dim, 0, (d->stride - d->dim) * sizeof *out);
+		half_round(hnsw_half(d), v, d->dim);
+	memset(v + d->dim, 0, (d->stride - d->dim) * sizeof *v);
+}
+
+void hnsw_read_row(const struct hnsw *h, uint32_t row, float *out)
+{
+	vec_set_values(h->set, row - hnsw_first_row(h), out);
+	bring_into_form(h, out);
 }
 
 /* ---- the first time they go by ---- */
@@ -52,8 +58,7 @@ static int look_at_row(const struct look *j, struct look_worker *w, uint32_t row
 	for (uint32_t k = 0; k < set->dim; k++)
 		v[k] += 0.0f;
 	digest_add(&w->sum, vec_row_digest(v, set->dim, number));
-	if (j->h->head.metric == VEC_COSINE || hnsw_half(&j->h->head))
-		hnsw_read_row(j->h, number, v);
+	bring_into_form(j->h, v);
 	for (uint32_t k = 0; k < set->dim; k++)
 		most = fabsf(v[k]) > most ? fabsf(v[k]) : most;
 	if (j->h->head.storage == HNSW_F16 && most > HALF_F16_MAX)
