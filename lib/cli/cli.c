@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/par.h"
+#include "base/show.h"
 #include "cli/version.h"
 
 struct io_sink cli_out = IO_SINK_INIT(1, "standard output");
@@ -32,7 +33,9 @@ static void say(const struct cli *c, const char *text)
 {
 	/* One write, so that lines of several processes do not mix. */
 	struct buf b = BUF_INIT;
-	buf_addf(&b, "%s: %s\n", c->prog, text);
+	buf_addf(&b, "%s: %s", c->prog, text);
+	show_from(&b, 0);
+	buf_addc(&b, '\n');
 	if (!b.failed && io_write_all(2, b.data, b.len) != 0) {
 		/* There is nowhere left to say it. */
 	}
@@ -46,9 +49,7 @@ void cli_usage(const struct cli *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	struct err err;
-	err_set(&err, ERR_USAGE, "%s", text);
-	say(c, err.msg);
+	say(c, text);
 	fprintf(stderr, "try '%s --help'\n", c->prog);
 	exit(ERR_USAGE);
 }
