@@ -47,7 +47,7 @@ void warn(const struct warn_to *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /*
  * Record a failure.  The message says what failed first, in lower case, quotes
  * values in single quotes and has no full stop; too long a message is cut.
- * Control characters in it are replaced, so a hostile file name or value
+ * It is made fit to be shown (base/show.h), so a hostile file name or value
  * cannot reach a terminal.  Always returns -1, so that "return err_set(...)"
  * works.
  */

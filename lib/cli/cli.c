@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/par.h"
+#include "base/show.h"
 #include "cli/version.h"
 
 struct io_sink cli_out = IO_SINK_INIT(1, "standard output");
@@ -33,8 +34,9 @@ static void say(const struct cli *c, const char *text)
 {
 	/* One write, so that lines of several processes do not mix, and no memory of its own. */
 	char line[ERR_MSG_MAX + 256];
-	int n = snprintf(line, sizeof line - 1, "%.200s: %s", c->prog, text);
-	size_t len = n < (int)sizeof line - 1 ? (size_t)n : sizeof line - 2;
+	snprintf(line, sizeof line - 1, "%.200s: %s", c->prog, text);
+	show_text(line);
+	size_t len = strlen(line);
 	line[len++] = '\n';
 	if (io_write_all(2, line, len) != 0) {
 		/* There is nowhere left to say it. */
@@ -48,9 +50,7 @@ void cli_usage(const struct cli *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	struct err err;
-	err_set(&err, ERR_USAGE, "%s", text);
-	say(c, err.msg);
+	say(c, text);
 	fprintf(stderr, "try '%s --help'\n", c->prog);
 	exit(ERR_USAGE);
 }
