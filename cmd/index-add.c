@@ -10,8 +10,9 @@ static struct {
 	const char *source, *bucket, *eval_set, *model, *model_version, *store;
 	uint64_t dimensions;
 	int metric;
+	double wait;
 	bool dry_run;
-} o = {.metric = -1};
+} o = {.metric = -1, .wait = 60};
 
 static const struct cli_opt opts[] = {
     {0, "source", "DATASET", "where its vectors are (default: the dataset of the same name)",
@@ -25,6 +26,7 @@ static const struct cli_opt opts[] = {
      VEC_MAX_DIM, NULL},
     {0, "model-name", "NAME", "the model its vectors come from", CLI_STR, &o.model, 0, 0, NULL},
     {0, "model-version", "TEXT", "and its version", CLI_STR, &o.model_version, 0, 0, NULL},
+    CLI_OPT_WAIT(&o.wait, "60"),
     CLI_OPT_DRY_RUN(&o.dry_run),
     CLI_OPT_STORE(&o.store),
 };
@@ -120,7 +122,10 @@ static int look_for_evalset(struct catalog *c, const struct index_meta *m, struc
 
 static int add(struct catalog *c, const char *name, struct err *err)
 {
-	struct index_meta m;
+	struct index_meta m = {0};
+	struct store_lock *lock = NULL;
+	if (!o.dry_run && !(lock = catalog_meta_lock(c, name, err)))
+		return -1;
 	int known = catalog_index_get(c, name, &m, err);
 	int ret = known < 0 ? -1 : known ? 0 : defaults(&m, name, err);
 	if (known > 0 && o.bucket && m.bucket && strcmp(m.bucket, o.bucket) != 0)
@@ -147,6 +152,7 @@ static int add(struct catalog *c, const char *name, struct err *err)
 	if (ret == 0)
 		index_meta_write(&cli_out.b, &m);
 	index_meta_release(&m);
+	store_unlock(lock);
 	return ret;
 }
 
@@ -165,6 +171,8 @@ int main(int argc, char **argv)
 		ret = catalog_check_name("eval set", o.eval_set, &err);
 	if (ret == 0)
 		ret = catalog_open(&c, cli_store(o.store), false, &err);
+	if (ret == 0)
+		catalog_be_patient(&c, o.wait);
 	if (ret == 0)
 		ret = add(&c, cli.operand[0], &err);
 	catalog_close(&c);

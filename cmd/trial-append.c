@@ -65,7 +65,7 @@ static int turn_to(struct state *s, struct span raw_name, struct err *err)
 	if (ret == 0)
 		ret = catalog_check_name("index", name.data, err);
 	if (ret == 0)
-		ret = (bucket = catalog_bucket_of(&s->catalog, name.data, err)) ? 0 : -1;
+		ret = (bucket = catalog_bucket_to_write(&s->catalog, name.data, err)) ? 0 : -1;
 	if (ret == 0) {
 		trial_writer_release(&s->writer);
 		ret = trial_writer_init(&s->writer, bucket, name.data, err);

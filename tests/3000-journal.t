@@ -94,6 +94,9 @@ check "nothing left to do" "trial-compact race | jq -e '.batches == 0'"
 check "malformed lines are copied too" "trial-compact m >o2 2>/dev/null; grep -q 'torn {' $j/m/batch_compacted_*"
 check "a dry run changes nothing" "ls $j/batch >l1; trial-compact -n batch | jq -e '.batches == 3' && ls $j/batch | cmp - l1"
 status 1 "no journal" trial-compact nothing
+status 5 "not while another compacts it" "hnsw-store lock primary/_hnsw_trials/batch -- trial-compact --wait 0 batch"
+says "'_hnsw_trials/batch' is locked by another process" "says why"
+check "which is waited for" "hnsw-store lock primary/_hnsw_trials/batch -- sleep 1 & sleep 0.2; trial-compact -n batch && wait"
 # What a crash leaves: the new batch and the oldest of its inputs.
 mkdir $j/crash
 trial c1 1 1 1 1 crash >$j/crash/batch_00000000000000000001.jsonl

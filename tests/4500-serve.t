@@ -78,6 +78,11 @@ check "a search that was begun goes on over the swap" "
 	exec 3>q; head -n 1 v.jsonl >&3; i=0; while [ ! -s r ] && [ \$i -lt 500 ]; do sleep 0.01; i=\$((i + 1)); done
 	serve t30 0 >o1; sed -n 2p v.jsonl >&3; exec 3>&-; wait \$pid && test \$(wc -l <r) -eq 2"
 
+# ---- what a killed activation left is durable before it is acknowledged ----
+check "served already: synced first" "activate -q docs >o1; sh -x \"\$(command -v activate)\" docs >o1 2>trace && grep -q 'is served already' trace && grep -q \"hnsw-store -S ./store sync -- primary/_hnsw_active/docs/\$(jq -r .generation $active/current.json)\$\" trace"
+check "used again: synced first" "serve t20 >o1; serve t30 >o1; rollback docs >o1; sh -x \"\$(command -v activate)\" docs >o1 2>trace && grep -q 'reusing gen_' trace && grep -q \"hnsw-store -S ./store sync -- primary/_hnsw_active/docs/\$(jq -r .generation o1)\$\" trace"
+check "nothing to sync is no failure" "hnsw-store sync primary/nothing && hnsw-store sync primary/_hnsw_active/docs"
+
 # ---- dying ----
 check "kill -9 of an activation: what was served is served, and it can be run again" "
 	for d in 0.04 0.1 0.16 0.22; do

@@ -316,7 +316,7 @@ static int cache_path(struct cycle *c, const char *suffix, struct buf *path, str
 static int cycle_init(struct cycle *c, struct err *err)
 {
 	c->agent->work_ns = 0;
-	c->bucket = catalog_bucket_of(c->agent->catalog, c->event->index_name, err);
+	c->bucket = catalog_bucket_to_write(c->agent->catalog, c->event->index_name, err);
 	buf_adds(&c->note, "agent: ");
 	agent_reason_text(&c->note, c->event);
 	return !c->bucket || buf_ok(&c->note, err) != 0 ||

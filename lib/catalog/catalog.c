@@ -109,6 +109,17 @@ int catalog_index_put(struct catalog *c, const struct index_meta *m, struct err 
 	return ret;
 }
 
+struct store_lock *catalog_meta_lock(struct catalog *c, const char *index, struct err *err)
+{
+	struct buf key = BUF_INIT;
+	struct store *primary = buckets_get(c->buckets, META_BUCKET_DEFAULT, err);
+	struct store_lock *l = NULL;
+	if (primary && make_key(&key, META, index, ".json", err) == 0)
+		l = store_lock(primary, key.data, STORE_WAIT, err);
+	buf_release(&key);
+	return l;
+}
+
 /* Whether a name ends in .json, which is taken off. */
 static bool cut_json(void *ctx, char *name)
 {
@@ -141,6 +152,13 @@ struct store *catalog_bucket_of(struct catalog *c, const char *index, struct err
 				err);
 	index_meta_release(&m);
 	return s;
+}
+
+struct store *catalog_bucket_to_write(struct catalog *c, const char *index, struct err *err)
+{
+	struct store *primary = buckets_get(c->buckets, META_BUCKET_DEFAULT, err);
+	struct store *s = primary ? catalog_bucket_of(c, index, err) : NULL;
+	return s && store_sync(primary, "vectors/meta", err) == 0 ? s : NULL;
 }
 
 struct store_lock *catalog_index_lock(struct catalog *c, const char *index, int wait_ms,
@@ -193,7 +211,7 @@ static int put_evalset(struct store *s, const struct evalset *e, struct err *err
 int catalog_evalset_put(struct catalog *c, const struct evalset *e, struct err *err)
 {
 	bool owned = e->index_name && e->index_name[0];
-	struct store *s = owned ? catalog_bucket_of(c, e->index_name, err)
+	struct store *s = owned ? catalog_bucket_to_write(c, e->index_name, err)
 				: buckets_get(c->buckets, META_BUCKET_DEFAULT, err);
 	return put_evalset(s, e, err);
 }
@@ -202,13 +220,22 @@ int catalog_evalset_replace(struct catalog *c, const struct evalset *e, const ch
 			    struct err *err)
 {
 	struct buf text = BUF_INIT;
-	struct store *s = index ? catalog_bucket_of(c, index, err)
+	struct store *s = index ? catalog_bucket_to_write(c, index, err)
 				: buckets_get(c->buckets, META_BUCKET_DEFAULT, err);
 	int there = s ? get_blob(s, EVALS, e->name, ".json", &text, NULL, err) : -1;
 	if (there == 0)
 		s = buckets_get(c->buckets, META_BUCKET_DEFAULT, err);
 	buf_release(&text);
 	return there < 0 ? -1 : put_evalset(s, e, err);
+}
+
+int catalog_evalset_sync(struct catalog *c, const char *index, struct err *err)
+{
+	struct store *primary = buckets_get(c->buckets, META_BUCKET_DEFAULT, err);
+	struct store *s = index && primary ? catalog_bucket_to_write(c, index, err) : primary;
+	if (!s || store_sync(s, "_hnsw_evals", err) != 0)
+		return -1;
+	return s == primary ? 0 : store_sync(primary, "_hnsw_evals", err);
 }
 
 /* ---- the served index ---- */

@@ -39,6 +39,10 @@ int catalog_index_get(struct catalog *c, const char *index, struct index_meta *m
 		      struct err *err) MUST_CHECK;
 int catalog_index_put(struct catalog *c, const struct index_meta *m, struct err *err) MUST_CHECK;
 
+/* Held by whoever changes what is registered of an index, from reading it to writing it. */
+struct store_lock *catalog_meta_lock(struct catalog *c, const char *index,
+				     struct err *err) MUST_CHECK;
+
 /* Names of the registered indexes, in byte order. */
 int catalog_index_list(struct catalog *c, struct store_names *out, struct err *err) MUST_CHECK;
 
@@ -48,6 +52,10 @@ struct store_lock *catalog_index_lock(struct catalog *c, const char *index, int 
 
 /* The store of the bucket that an index lives in: its IndexMeta's, else primary. */
 struct store *catalog_bucket_of(struct catalog *c, const char *index, struct err *err) MUST_CHECK;
+
+/* The same for whoever writes there: the IndexMeta that says so is durable. */
+struct store *catalog_bucket_to_write(struct catalog *c, const char *index,
+				      struct err *err) MUST_CHECK;
 
 struct index_moved {
 	char *from; /* the bucket where it was; free() it */
@@ -75,6 +83,9 @@ int catalog_evalset_put(struct catalog *c, const struct evalset *e, struct err *
 /* In place of the one that catalog_evalset_get() of the same ${index} finds. */
 int catalog_evalset_replace(struct catalog *c, const struct evalset *e, const char *index,
 			    struct err *err) MUST_CHECK;
+
+/* Make durable that the eval set that catalog_evalset_get() of the same ${index} finds is there. */
+int catalog_evalset_sync(struct catalog *c, const char *index, struct err *err) MUST_CHECK;
 
 /* ---- datasets ---- */
 

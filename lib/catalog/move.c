@@ -185,9 +185,25 @@ static int copy_trials(struct move *m, struct err *err)
 
 /* ---- the promotion file, and the switch ---- */
 
+/* In the IndexMeta as it is now, with what was registered since the move began. */
+static int change_bucket(struct catalog *c, const char *index, const char *bucket, struct err *err)
+{
+	struct index_meta now = {0};
+	struct store_lock *lock = catalog_meta_lock(c, index, err);
+	int ret = lock ? catalog_index_get(c, index, &now, err) : -1;
+	if (ret == 0)
+		ret = err_set(err, ERR_CONFLICT, "index '%s' is not registered any more", index);
+	if (ret > 0)
+		ret = index_meta_set(&now.bucket, bucket, err);
+	if (ret == 0)
+		ret = catalog_index_put(c, &now, err);
+	index_meta_release(&now);
+	store_unlock(lock);
+	return ret;
+}
+
 /* Hold everybody off the promotions while they are copied and the IndexMeta is changed. */
-static int copy_promotions_and_switch(struct move *m, struct index_meta *meta, const char *bucket,
-				      struct err *err)
+static int copy_promotions_and_switch(struct move *m, const char *bucket, struct err *err)
 {
 	struct buf key = BUF_INIT;
 	struct store_lock *lock = NULL;
@@ -205,11 +221,8 @@ static int copy_promotions_and_switch(struct move *m, struct index_meta *meta, c
 				    : store_delete(m->to, key.data, err);
 		buf_release(&text);
 	}
-	if (ret == 0 && !m->dry_run) {
-		ret = index_meta_set(&meta->bucket, bucket, err);
-		if (ret == 0)
-			ret = catalog_index_put(m->catalog, meta, err);
-	}
+	if (ret == 0 && !m->dry_run)
+		ret = change_bucket(m->catalog, m->index, bucket, err);
 	store_unlock(lock);
 	buf_release(&key);
 	return ret;
@@ -218,15 +231,17 @@ static int copy_promotions_and_switch(struct move *m, struct index_meta *meta, c
 static int move(struct move *m, struct index_meta *meta, const char *bucket, struct err *err)
 {
 	struct store_lock *lock = NULL;
-	if (!m->dry_run && !(lock = catalog_index_lock(m->catalog, m->index, 0, err)))
+	if (!m->dry_run && !(lock = catalog_index_lock(m->catalog, m->index, STORE_WAIT, err)))
 		return -1;
-	int ret = copy_generations(m, err);
+	int ret = m->dry_run || catalog_bucket_to_write(m->catalog, m->index, err) ? 0 : -1;
+	if (ret == 0)
+		ret = copy_generations(m, err);
 	if (ret == 0)
 		ret = copy_evalsets(m, meta->eval_set, err);
 	if (ret == 0)
 		ret = copy_trials(m, err);
 	if (ret == 0)
-		ret = copy_promotions_and_switch(m, meta, bucket, err);
+		ret = copy_promotions_and_switch(m, bucket, err);
 	/* What was appended to the old journal meanwhile. */
 	if (ret == 0 && !m->dry_run)
 		ret = copy_trials(m, err);
@@ -252,7 +267,8 @@ int catalog_index_move(struct catalog *c, const char *index, const char *bucket,
 	if (!out->from)
 		err_nomem(err);
 	else if (strcmp(from, bucket) == 0)
-		ret = 0;
+		/* Whoever moved it there may not have come to the end of it. */
+		ret = !dry_run && !catalog_bucket_to_write(c, index, err) ? -1 : 0;
 	else if ((m.from = buckets_get(c->buckets, from, err)) &&
 		 (m.to = buckets_get(c->buckets, bucket, err)))
 		ret = move(&m, &meta, bucket, err);

@@ -172,7 +172,7 @@ static int busy(const char *index, struct err *err)
 int catalog_promote(struct catalog *c, const struct promote_request *r, struct buf *state,
 		    struct err *err)
 {
-	struct store *s = catalog_bucket_of(c, r->index, err);
+	struct store *s = catalog_bucket_to_write(c, r->index, err);
 	const struct trial *t = r->trial;
 	struct promotion_new entry = {.config = t->config,
 				      .trial_id = t->id,
@@ -199,7 +199,7 @@ int catalog_promote(struct catalog *c, const struct promote_request *r, struct b
 int catalog_rollback(struct catalog *c, const char *index, const char *expect, bool dry_run,
 		     struct buf *state, struct err *err)
 {
-	struct store *s = catalog_bucket_of(c, index, err);
+	struct store *s = catalog_bucket_to_write(c, index, err);
 	int ret = 1;
 	if (!s)
 		return -1;

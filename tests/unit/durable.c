@@ -252,7 +252,7 @@ static void test_journal(void)
 		snprintf(path, sizeof path, "%s/journal/j/x/%s", root, name);
 		ok(good && is_safe(path), "a batch");
 	}
-	bool good = journal_compact(s, "j/x", false, false, NULL, NULL, &done, &err) == 0;
+	bool good = journal_compact(s, "j/x", 0, false, false, NULL, NULL, &done, &err) == 0;
 	snprintf(path, sizeof path, "%s/journal/j/x/%s", root, done.into);
 	ok(good && done.lines == 3 && is_safe(path), "what was compacted");
 	store_close(s);
@@ -371,6 +371,51 @@ static void test_repeated_trial(void)
 	store_close(s);
 }
 
+/* What another process puts in bucket "far", where its record says index x is, and is killed. */
+static bool put_and_die(const char *url, const char *evalset)
+{
+	struct catalog c = {0};
+	struct index_meta m = {0};
+	no_dir_sync = true;
+	bool good = catalog_open(&c, url, false, &err) == 0 &&
+		    index_meta_set(&m.index_name, "x", &err) == 0 &&
+		    index_meta_set(&m.bucket, "far", &err) == 0 &&
+		    catalog_index_put(&c, &m, &err) == 0;
+	struct store *far = good ? buckets_get(c.buckets, "far", &err) : NULL;
+	good = far && store_put(far, evalset, text("{}"), &err) == 0;
+	no_dir_sync = false;
+	index_meta_release(&m);
+	catalog_close(&c);
+	return good;
+}
+
+static void test_where_a_record_says(void)
+{
+	const char *url = below("catalog"), *meta = below("catalog/primary/vectors/meta/x.json");
+	const char *evalset = below("catalog/far/_hnsw_evals/e.json");
+	struct index_moved moved;
+	for (int i = 0; i < 3; i++) {
+		struct catalog c = {0};
+		ok(put_and_die(url, "_hnsw_evals/e.json") && !is_safe(meta) && !is_safe(evalset) &&
+		       catalog_open(&c, url, true, &err) == 0,
+		   "an index elsewhere and its eval set may be lost");
+		if (i == 0)
+			ok(catalog_bucket_to_write(&c, "x", &err) && is_safe(meta),
+			   "but not where it is once somebody writes there");
+		if (i == 1) {
+			ok(catalog_index_move(&c, "x", "far", false, &moved, &err) == 0 &&
+			       is_safe(meta),
+			   "or a move finds it there already");
+			free(moved.from);
+		}
+		if (i == 2)
+			ok(catalog_evalset_sync(&c, "x", &err) == 0 && is_safe(meta) &&
+			       is_safe(evalset),
+			   "nor the eval set once it is called fresh");
+		catalog_close(&c);
+	}
+}
+
 /* ---- between two calls of another process ---- */
 
 static struct store_tag seen;
@@ -414,7 +459,7 @@ static void compact_meanwhile(void)
 	if (child == 0) {
 		struct store *s = store_open(below("list"), &err);
 		struct journal_compaction done;
-		int ret = journal_compact(s, "j", false, false, NULL, NULL, &done, &err);
+		int ret = journal_compact(s, "j", 0, false, false, NULL, NULL, &done, &err);
 		_exit(ret == 0 && done.batches == 3 ? 0 : 1);
 	}
 	waitpid(child, &rival_status, 0);
@@ -459,6 +504,7 @@ int main(void)
 	test_repeated_batch();
 	test_waiting_event();
 	test_repeated_trial();
+	test_where_a_record_says();
 	test_swap();
 	test_listing();
 	snprintf(command, sizeof command, "rm -rf %s", root);
