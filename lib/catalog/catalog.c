@@ -32,7 +32,6 @@ int catalog_check_name(const char *kind, const char *name, struct err *err)
 {
 	const char *why = NULL;
 	size_t n = strlen(name);
-	struct buf quoted = BUF_INIT;
 	if (n == 0)
 		why = "is empty";
 	else if (n > CATALOG_NAME_MAX)
@@ -44,14 +43,9 @@ int catalog_check_name(const char *kind, const char *name, struct err *err)
 	for (size_t i = 0; i < n && !why; i++)
 		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
 			why = "has a control character";
-	if (!why) {
-		scan_quote(&quoted, span_of(name));
-		if (buf_ok(&quoted, err) != 0)
-			return -1;
-		if (strstr(quoted.data, "\xEF\xBF\xBD"))
+	for (size_t i = 0, len; i < n && !why; i += len)
+		if ((len = scan_utf8_len(name + i, name + n)) == 0)
 			why = "is not UTF-8";
-	}
-	buf_release(&quoted);
 	if (!why && strcmp(kind, "dataset") == 0 && strcmp(name, "meta") == 0)
 		why = "is reserved";
 	return why ? err_set(err, ERR_USAGE, "bad %s name '%.100s': %s", kind, name, why) : 0;

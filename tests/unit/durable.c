@@ -9,13 +9,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/queue.h"
 #include "base/io.h"
-#include "catalog/catalog.h"
+#include "catalog/operand.h"
 #include "journal/journal.h"
 #include "record/trial_writer.h"
 #include "tests/unit/tap.h"
@@ -103,7 +104,7 @@ static bool is_safe(const char *path)
 
 /* ---- the calls ---- */
 
-static void (*at_rename)(void), (*at_readdir)(void);
+static void (*at_rename)(void), (*at_open)(const char *path), (*at_readdir)(void);
 
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
@@ -113,6 +114,8 @@ int __real_linkat(int from_dir, const char *from, int dir, const char *to, int f
 int __wrap_linkat(int from_dir, const char *from, int dir, const char *to, int flags);
 int __real_renameat(int from_dir, const char *from, int dir, const char *to);
 int __wrap_renameat(int from_dir, const char *from, int dir, const char *to);
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
 int __real_mkdir(const char *path, mode_t mode);
 int __wrap_mkdir(const char *path, mode_t mode);
 struct dirent *__real_readdir(DIR *d);
@@ -150,6 +153,18 @@ int __wrap_renameat(int from_dir, const char *from, int dir, const char *to)
 	if (ret == 0)
 		note_entry(dir, to);
 	return ret;
+}
+
+int __wrap_open(const char *path, int flags, ...)
+{
+	va_list ap;
+	va_start(ap, flags);
+	mode_t mode = flags & O_CREAT ? va_arg(ap, mode_t) : 0;
+	va_end(ap);
+	int fd = __real_open(path, flags, mode);
+	if (fd >= 0 && at_open)
+		at_open(path);
+	return fd;
 }
 
 int __wrap_mkdir(const char *path, mode_t mode)
@@ -416,6 +431,37 @@ static void test_where_a_record_says(void)
 	}
 }
 
+/* ---- what killed processes leave ---- */
+
+static int make_file(const char *path)
+{
+	return open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+static void test_dead_files(void)
+{
+	static const char *const stays[] = {"dead/.tmp-0123456789abcde", "dead/.tmp-note",
+					    "dead/.tmp-0123456789abcdefg", "dead/tmp"};
+	struct store *s = store_open(below("dead"), &err);
+	ok(store_put(s, "k", text("1"), &err) == 0, "a blob");
+	int dead = make_file(below("dead/.tmp-0123456789abcdef"));
+	int alive = make_file(below("dead/.tmp-fedcba9876543210"));
+	ok(dead >= 0 && alive >= 0 && flock(alive, LOCK_EX) == 0,
+	   "a temporary file of a dead process, one of a process that lives");
+	close(dead);
+	for (size_t i = 0; i < sizeof stays / sizeof stays[0]; i++)
+		close(make_file(below(stays[i])));
+	ok(store_put(s, "k", text("2"), &err) == 0 &&
+	       access(below("dead/.tmp-0123456789abcdef"), F_OK) != 0,
+	   "the next writer removes the one");
+	bool all = access(below("dead/.tmp-fedcba9876543210"), F_OK) == 0;
+	for (size_t i = 0; i < sizeof stays / sizeof stays[0]; i++)
+		all &= access(below(stays[i]), F_OK) == 0;
+	ok(all, "and nothing else");
+	close(alive);
+	store_close(s);
+}
+
 /* ---- between two calls of another process ---- */
 
 static struct store_tag seen;
@@ -492,6 +538,36 @@ static void test_listing(void)
 	store_close(s);
 }
 
+#define POINTER "served/primary/_hnsw_active/x/current.json"
+
+static void point_to(const char *json)
+{
+	struct store *s = store_open(below("served/primary"), &err);
+	ok(store_put(s, "_hnsw_active/x/current.json", text(json), &err) == 0, "a pointer");
+	store_close(s);
+}
+
+/* Another generation is served from now on, though the old pointer is open already. */
+static void serve_another(const char *path)
+{
+	if (strcmp(path, below(POINTER)) != 0)
+		return;
+	at_open = NULL;
+	point_to("{\"generation\":\"gen_1\"}");
+}
+
+/* Neither generation is there, so the error tells which was taken last. */
+static void test_moved_pointer(void)
+{
+	struct operands o = {.store_url = below("served")};
+	point_to("{\"generation\":\"gen_0\"}");
+	at_open = serve_another;
+	ok(operand_index(&o, "x", HNSW_LOAD, &err) == NULL && at_open == NULL,
+	   "the pointer moves once it is open");
+	ok(strstr(err.msg, "generation 'gen_1'") != NULL, "the reader looks again: %s", err.msg);
+	operands_release(&o);
+}
+
 int main(void)
 {
 	char command[64];
@@ -505,8 +581,10 @@ int main(void)
 	test_waiting_event();
 	test_repeated_trial();
 	test_where_a_record_says();
+	test_dead_files();
 	test_swap();
 	test_listing();
+	test_moved_pointer();
 	snprintf(command, sizeof command, "rm -rf %s", root);
 	return system(command) != 0 || tap_end();
 }
