@@ -264,7 +264,8 @@ static int describe(struct evalset *e, const char *index, struct err *err)
 		const char *slash = strrchr(o.output, '/');
 		name = slash ? slash + 1 : o.output;
 	}
-	clock_format(clock_wall_us(), now);
+	if (clock_now_text(now, err) != 0)
+		return -1;
 	e->k = o.k ? o.k : DEFAULT_K;
 	if (set_text(&e->name, name ? name : "eval", err) != 0 ||
 	    set_text(&e->created_at, now, err) != 0)

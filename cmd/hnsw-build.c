@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* hnsw-build - build an HNSW index from vectors, or insert vectors into one */
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/io.h"
+#include "base/lock.h"
 #include "catalog/operand.h"
 #include "cli/cli.h"
 #include "record/build.h"
@@ -283,17 +283,21 @@ static int lock_old(struct err *err)
 {
 	if (!same_file(o.append, o.output))
 		return 0;
-	int fd = open(o.append, O_RDONLY | O_CLOEXEC);
+	int fd = io_open(o.append, err);
 	struct stat held, there;
 	if (fd < 0)
-		return err_sys(err, "cannot open '%s'", o.append);
+		return -1;
 	/* The descriptor stays open, and with it the lock. */
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &held) != 0 ||
-	    stat(o.append, &there) != 0 || held.st_ino != there.st_ino) {
-		close(fd);
-		return err_set(err, ERR_TEMP, "another process goes on with '%s'", o.append);
+	if (lock_file(fd, o.append, 0, NULL, err) == 0) {
+		if (fstat(fd, &held) != 0 || stat(o.append, &there) != 0)
+			err_sys(err, "cannot stat '%s'", o.append);
+		else if (held.st_ino != there.st_ino)
+			err_set(err, ERR_TEMP, "another process has just replaced '%s'", o.append);
+		else
+			return 0;
 	}
-	return 0;
+	close(fd);
+	return -1;
 }
 
 int main(int argc, char **argv)

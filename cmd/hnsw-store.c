@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* hnsw-store - the blobs of a store, for scripts */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -105,9 +106,10 @@ static int do_path(struct store *s, const char *key, struct err *err)
 
 static int do_lock(struct store *s, const char *key, struct err *err)
 {
-	struct store_lock *l = store_lock(s, key, (int)(o.wait * 1000), err);
+	struct store_lock *l = store_lock(s, key, STORE_WAIT, err);
 	if (!l || store_lock_inherit(l, err) != 0)
 		return -1;
+	(void)signal(SIGXFSZ, SIG_DFL);
 	char **command = (char **)(uintptr_t)(cli.operand + 2);
 	execvp(command[0], command);
 	return err_sys(err, "cannot run '%s'", command[0]);
@@ -159,6 +161,9 @@ int main(int argc, char **argv)
 		buckets_close(b);
 		return cli_finish(&cli, cli_error(&cli, &err));
 	}
+	struct warn_to w = cli_warn_to(&cli);
+	if (b)
+		buckets_be_patient(b, (int)(o.wait * 1000), &w);
 	struct store *s = b ? bucket_of(b, cli.operand[1], &rest, &err) : NULL;
 	int ret = s ? verbs[verb].run(s, rest, &err) : -1;
 	buckets_close(b);

@@ -63,7 +63,8 @@ static int defaults(struct index_meta *m, const char *name, struct err *err)
 {
 	char now[CLOCK_TEXT_MAX];
 	struct buf key = BUF_INIT;
-	clock_format(clock_wall_us(), now);
+	if (clock_now_text(now, err) != 0)
+		return -1;
 	buf_adds(&key, "vectors/");
 	buf_adds(&key, name);
 	int ret = buf_ok(&key, err);

@@ -11,9 +11,9 @@
 
 static struct {
 	const char *by, *note, *expect, *confirm, *store;
-	double min_recall;
+	double min_recall, wait;
 	bool if_better, trust_stored, unattended, dry_run;
-} o;
+} o = {.wait = 60};
 
 static const struct cli_opt opts[] = {
     {0, "by", "WHO", "who promotes (default: the user's name)", CLI_STR, &o.by, 0, 0, NULL},
@@ -30,6 +30,7 @@ static const struct cli_opt opts[] = {
      CLI_FLAG, &o.trust_stored, 0, 0, NULL},
     {0, "unattended", NULL, "not if its config was rolled back on the same vectors", CLI_FLAG,
      &o.unattended, 0, 0, NULL},
+    CLI_OPT_WAIT(&o.wait, "60"),
     CLI_OPT_DRY_RUN(&o.dry_run),
     CLI_OPT_STORE(&o.store),
 };
@@ -150,6 +151,8 @@ int main(int argc, char **argv)
 		ret = read_verdict(&err);
 	if (ret == 0)
 		ret = catalog_open(&c, cli_store(o.store), cli.n_operands == 2, &err);
+	if (ret == 0)
+		catalog_be_patient(&c, o.wait);
 	if (ret == 0)
 		ret = cli.n_operands == 2 ? by_id(&c, index, cli.operand[1], &err)
 					  : from_stdin(&c, index, &err);

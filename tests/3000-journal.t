@@ -41,6 +41,19 @@ check "torn lines in the store are skipped" "cat good1 good2 >both; trial-list m
 check "and reported with file and line" "grep -q \"skipping 'batch_00000000000000000005.jsonl' line 1: \" warn && grep -q \"'batch_00000000000000000006.jsonl' line 1\" warn"
 check "files of other names are left alone" "echo junk >$j/m/notes.txt; echo junk >$j/m/batch_1.jsonl; trial-list m 2>/dev/null | cmp - both"
 
+# ---- what is no file ----
+mkdir -p $j/odd
+trial o1 1 1 1 1 odd >$j/odd/batch_00000000000000000010.jsonl
+mkfifo $j/odd/batch_00000000000000000020.jsonl
+status 6 "a FIFO as batch" timeout 10 trial-list odd
+says "batch_00000000000000000020.jsonl': not a regular file" "is named"
+for to in nowhere batch_00000000000000000020.jsonl /dev/zero /; do
+	rm $j/odd/batch_00000000000000000020.jsonl
+	ln -s $to $j/odd/batch_00000000000000000020.jsonl
+	[ "$to" = / ] || status 6 "a batch that links to $to" timeout 10 trial-list odd
+done
+check "one that links to a directory is none" "trial-list odd | cmp - $j/odd/batch_00000000000000000010.jsonl"
+
 # ---- order ----
 mkdir -p $j/order
 trial third 1 1 1 1 order >$j/order/batch_00000000000000000030.jsonl

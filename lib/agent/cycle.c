@@ -100,7 +100,8 @@ static int mark_started(struct cycle *c, const struct config *config, struct err
 		 config->ef_search);
 	if (agent_log(c->agent, &entry, 1, err) != 0)
 		return -1;
-	clock_format(clock_wall_us(), now);
+	if (clock_now_text(now, err) != 0)
+		return -1;
 	free(e->started_at);
 	e->started_at = span_dup(span_of(now));
 	return e->started_at ? agent_queue_put(c->agent->primary, e, err) : err_nomem(err);

@@ -13,7 +13,13 @@ int catalog_open(struct catalog *c, const char *url, bool must_exist, struct err
 		catalog_close(c);
 		return err_set(err, ERR_ENV, "there is no store at '%s'", url);
 	}
+	buckets_be_patient(c->buckets, STORE_PATIENCE_MS, &c->warn);
 	return 0;
+}
+
+void catalog_be_patient(struct catalog *c, double seconds)
+{
+	buckets_be_patient(c->buckets, (int)(seconds * 1000), &c->warn);
 }
 
 void catalog_close(struct catalog *c)
@@ -40,7 +46,9 @@ int catalog_check_name(const char *kind, const char *name, struct err *err)
 			why = "has a control character";
 	if (!why) {
 		scan_quote(&quoted, span_of(name));
-		if (quoted.failed || strstr(quoted.data, "\xEF\xBF\xBD"))
+		if (buf_ok(&quoted, err) != 0)
+			return -1;
+		if (strstr(quoted.data, "\xEF\xBF\xBD"))
 			why = "is not UTF-8";
 	}
 	buf_release(&quoted);

@@ -25,6 +25,9 @@ struct catalog {
 int catalog_open(struct catalog *c, const char *url, bool must_exist, struct err *err) MUST_CHECK;
 void catalog_close(struct catalog *c);
 
+/* Wait so long for whoever holds a lock, in place of a minute; ${c->warn} is told whom for. */
+void catalog_be_patient(struct catalog *c, double seconds);
+
 /* No slash, no leading dot, no control characters, UTF-8, 1..200 bytes; ERR_USAGE "bad index
  * name '...': ...".  ${kind}: "index", "dataset", ... */
 int catalog_check_name(const char *kind, const char *name, struct err *err) MUST_CHECK;

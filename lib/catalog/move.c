@@ -10,7 +10,6 @@
 #include "catalog/catalog.h"
 #include "record/trial_writer.h"
 
-#define LOCK_WAIT_MS 60000
 #define TRIALS_HELD 1000
 
 struct move {
@@ -193,7 +192,7 @@ static int copy_promotions_and_switch(struct move *m, struct index_meta *meta, c
 	struct buf key = BUF_INIT;
 	struct store_lock *lock = NULL;
 	int ret = join(&key, "_hnsw_promotions/", m->index, ".json", err);
-	if (ret == 0 && !m->dry_run && !(lock = store_lock(m->from, key.data, LOCK_WAIT_MS, err)))
+	if (ret == 0 && !m->dry_run && !(lock = store_lock(m->from, key.data, STORE_WAIT, err)))
 		ret = -1;
 	if (ret == 0) {
 		struct buf text = BUF_INIT;

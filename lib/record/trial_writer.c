@@ -104,7 +104,9 @@ static void save_cache(struct trial_writer *w)
 	struct buf path = BUF_INIT;
 	struct err ignored;
 	if (w->news.len && !w->news.failed && cache_path(w, &path, &ignored) == 0) {
-		int fd = open(path.data, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+		int fd = open(path.data,
+			      O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+			      0666);
 		if (fd >= 0) {
 			(void)!io_write_all(fd, w->news.data, w->news.len);
 			close(fd);
@@ -164,10 +166,12 @@ struct look {
 	bool failed;
 };
 
-static bool want_batch(void *ctx, const char *name)
+static bool want_batch(void *ctx, const char *name, uint64_t stamp)
 {
 	struct look *l = ctx;
 	struct span batch = span_of(name);
+	if (stamp > l->writer->newest)
+		l->writer->newest = stamp;
 	if (l->failed || idset_has(&l->writer->batches, batch))
 		return false;
 	bool cached = idset_has(&l->names, batch);
@@ -267,12 +271,17 @@ static int keep_new(void *ctx, const struct trial *t, struct err *err)
 	return idset_add(&k->ids, t->id, err) < 0 ? -1 : 0;
 }
 
+/* ${newest}: of the stamps in the ids. */
 static int write_batch(struct trial_writer *w, const char *key, const struct keep *k,
 		       uint64_t newest, struct err *err)
 {
 	char name[JOURNAL_NAME_MAX];
-	if (journal_append(w->bucket, key, buf_span(&k->lines), newest, name, err) != 0)
+	uint64_t after = journal_stamp_after(w->newest);
+	if (journal_append(w->bucket, key, buf_span(&k->lines), after > newest ? after : newest,
+			   name, err) != 0)
 		return -1;
+	if (after)
+		w->newest = journal_stamp(name);
 	struct digest batch = idset_digest(span_of(name));
 	for (size_t i = 0; i < k->ids.slots; i++)
 		if (k->ids.slot[i].hi || k->ids.slot[i].lo)

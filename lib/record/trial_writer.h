@@ -25,6 +25,7 @@ struct trial_writer {
 	struct buf news;  /* for the cache */
 	uint64_t covered; /* batches with a smaller stamp were not looked at */
 	uint64_t looked_us;
+	uint64_t newest; /* stamp of the batches known */
 };
 
 int trial_writer_init(struct trial_writer *w, struct store *bucket, const char *index,

@@ -15,6 +15,8 @@ struct bucket {
 
 struct buckets {
 	struct store *root;
+	int patience_ms;
+	struct warn_to warn;
 	bool exist;
 	struct bucket *bucket;
 	size_t count;
@@ -90,6 +92,7 @@ struct buckets *buckets_open(const char *url, struct err *err)
 	if (!b)
 		return NULL;
 	b->root = store_open(url, err);
+	b->patience_ms = STORE_PATIENCE_MS;
 	int got = b->root ? store_get(b->root, "buckets.json", &text, NULL, err) : -1;
 	if (got > 0 && read_map(b, buf_span(&text), err) != 0) {
 		err_prefix(err, "'%s/buckets.json'", url);
@@ -126,6 +129,16 @@ const char *buckets_url(const struct buckets *b)
 	return store_url(b->root);
 }
 
+void buckets_be_patient(struct buckets *b, int wait_ms, const struct warn_to *w)
+{
+	b->patience_ms = wait_ms;
+	b->warn = *w;
+	store_be_patient(b->root, wait_ms, w);
+	for (size_t i = 0; i < b->count; i++)
+		if (b->bucket[i].store)
+			store_be_patient(b->bucket[i].store, wait_ms, w);
+}
+
 bool buckets_exist(const struct buckets *b)
 {
 	return b->exist;
@@ -157,6 +170,8 @@ struct store *buckets_get(struct buckets *b, const char *name, struct err *err)
 		return k ? k->store : NULL;
 	if (bucket_url(b, k, &url, err) == 0)
 		k->store = store_open(url.data, err);
+	if (k->store)
+		store_be_patient(k->store, b->patience_ms, &b->warn);
 	buf_release(&url);
 	return k->store;
 }

@@ -2,7 +2,6 @@
 #include "store/backend_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,9 +47,8 @@ static int unpack(struct unpacker *u, struct span in, struct err *err)
 static int read_pieces(int fd, const char *path, struct unpacker *u, char *in, struct err *err)
 {
 	for (;;) {
-		ssize_t n = read(fd, in, PIECE);
-		if (n < 0 && errno == EINTR)
-			continue;
+		ssize_t n;
+		IO_RETRY(n, read(fd, in, PIECE));
 		if (n < 0)
 			return err_sys(err, "cannot read '%s'", path);
 		if (n == 0)
@@ -68,14 +66,15 @@ int store_read(struct store *s, const char *key, store_piece_fn *piece, void *ct
 {
 	struct buf path = BUF_INIT;
 	struct unpacker u = {.piece = piece, .ctx = ctx, .key = key};
+	struct err why;
 	char *in = NULL;
 	int fd = -1, ret = store_path(s, key, &path, err);
 	if (ret <= 0)
 		goto out;
 	ret = -1;
-	fd = open(path.data, O_RDONLY | O_CLOEXEC);
+	fd = io_open(path.data, &why);
 	if (fd < 0) {
-		ret = errno == ENOENT ? 0 : err_sys(err, "cannot open '%s'", path.data);
+		ret = io_missing() ? 0 : err_copy(err, &why);
 		goto out;
 	}
 	in = mem_array(PIECE, 1, err);
