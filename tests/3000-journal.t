@@ -141,4 +141,19 @@ says "there is no index 'nothing'" "is told of"
 check "a registered index without Trials" "index-add empty >o2; trial-list empty && test ! -s out"
 status 1 "no best of nothing" trial-best nothing
 check "silently" 'test ! -s out -a ! -s err'
+
+# ---- lines without bounds ----
+# One line of 200 MB in 20 kB, between two Trials.
+mkdir -p store/primary/_hnsw_trials/huge
+head -n 1 plain >line1
+sed -n 2p plain >line2
+{ cat line1; head -c 200000000 /dev/zero | tr '\0' x; echo; cat line2; } |
+	zstd -qc >store/primary/_hnsw_trials/huge/batch_compacted_00000000000000000001.jsonl.zst
+check "a line that unpacks to more than any Trial takes no memory, the others are read" \
+	"(ulimit -v 200000; trial-list huge) >got; cat line1 line2 | cmp - got"
+says "line 2: longer than 16777216 bytes" "it is named"
+check "another batch beside it" "sed -n '3s/\"busy\"/\"huge\"/p' plain | trial-append huge"
+status 3 "a compaction refuses it" trial-compact huge
+says "line 2 is longer than 16777216 bytes" "naming it"
+check "and removes nothing" "test \$(ls $j/huge | wc -l) -eq 2"
 finish

@@ -693,3 +693,20 @@ int io_mkdirs(const char *path, struct err *err)
 	free(copy);
 	return ret;
 }
+
+static int stat_operand(const char *path, int standard, struct stat *st)
+{
+	if (!path)
+		return -1;
+	return strcmp(path, "-") == 0 ? fstat(standard, st) : stat(path, st);
+}
+
+int io_check_output(const char *output, const char *input, struct err *err)
+{
+	struct stat out, in;
+	if (stat_operand(output, 1, &out) != 0 || stat_operand(input, 0, &in) != 0 ||
+	    !S_ISREG(out.st_mode) || out.st_dev != in.st_dev || out.st_ino != in.st_ino)
+		return 0;
+	return err_set(err, ERR_USAGE, "'%s' is the input '%s': it cannot be written", output,
+		       input);
+}

@@ -134,6 +134,12 @@ int io_file_commit(struct io_file *f, enum io_commit how, struct err *err) MUST_
 /* Forget it; after a commit this only releases memory. */
 void io_file_release(struct io_file *f);
 
+/*
+ * ERR_USAGE if the file ${output}, which is to be written, is the file ${input}, by this name or
+ * another one.  "-" is standard input or output; NULL and files that do not exist are no file.
+ */
+int io_check_output(const char *output, const char *input, struct err *err) MUST_CHECK;
+
 /* Directories. */
 int io_mkdirs(const char *path, struct err *err) MUST_CHECK; /* like mkdir -p */
 int io_open_dir(const char *path, struct err *err) MUST_CHECK; /* -1: errno says why, too */
