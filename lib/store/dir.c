@@ -167,12 +167,12 @@ static int dir_put(struct store *s, const char *key, struct span data, enum stor
 	return ret;
 }
 
-static int flock_wait(int fd, int wait_ms)
+static int flock_wait(int fd, bool shared, int wait_ms)
 {
 	struct timespec pause = {0, 5000000};
 	uint64_t deadline = clock_mono_ns() + (uint64_t)(wait_ms > 0 ? wait_ms : 0) * 1000000u;
 	for (;;) {
-		int r = flock(fd, wait_ms < 0 ? LOCK_EX : LOCK_EX | LOCK_NB);
+		int r = flock(fd, (shared ? LOCK_SH : LOCK_EX) | (wait_ms < 0 ? 0 : LOCK_NB));
 		if (r == 0 || (errno != EINTR && errno != EWOULDBLOCK))
 			return r;
 		if (errno == EWOULDBLOCK) {
@@ -185,7 +185,8 @@ static int flock_wait(int fd, int wait_ms)
 	}
 }
 
-static struct store_lock *dir_lock(struct store *s, const char *key, int wait_ms, struct err *err)
+static struct store_lock *dir_lock(struct store *s, const char *key, bool shared, int wait_ms,
+				   struct err *err)
 {
 	struct buf name = BUF_INIT;
 	struct dir_lock *l = NULL;
@@ -202,7 +203,7 @@ static struct store_lock *dir_lock(struct store *s, const char *key, int wait_ms
 		err_sys(err, "cannot open lock '%s'", path);
 		goto out;
 	}
-	if (flock_wait(fd, wait_ms) != 0) {
+	if (flock_wait(fd, shared, wait_ms) != 0) {
 		if (errno == EWOULDBLOCK)
 			err_set(err, ERR_TEMP, "'%s' is locked by another process", key);
 		else
@@ -241,7 +242,7 @@ static int dir_lock_inherit(struct store_lock *l, struct err *err)
 static int dir_swap(struct store *s, const char *key, const struct store_tag *expect,
 		    struct span data, struct err *err)
 {
-	struct store_lock *l = dir_lock(s, key, -1, err);
+	struct store_lock *l = dir_lock(s, key, false, -1, err);
 	struct buf now = BUF_INIT;
 	struct store_tag tag;
 	int ret = -1;

@@ -157,7 +157,12 @@ void store_names_release(struct store_names *n)
 
 struct store_lock *store_lock(struct store *s, const char *key, int wait_ms, struct err *err)
 {
-	return store_key_check(key, err) ? NULL : s->backend->lock(s, key, wait_ms, err);
+	return store_key_check(key, err) ? NULL : s->backend->lock(s, key, false, wait_ms, err);
+}
+
+struct store_lock *store_lock_shared(struct store *s, const char *key, int wait_ms, struct err *err)
+{
+	return store_key_check(key, err) ? NULL : s->backend->lock(s, key, true, wait_ms, err);
 }
 
 void store_unlock(struct store_lock *l)
