@@ -87,19 +87,24 @@ const char *catalog_home(const struct index_meta *m)
 struct store_lock *catalog_place_lock(struct catalog *c, const char *index, bool alone,
 				      struct err *err)
 {
-	struct buf key = BUF_INIT;
 	struct store *primary = catalog_primary(c, err);
-	struct store_lock *l = NULL;
-	if (primary && layout_key(&key, LAYOUT_PLACE, index, err) == 0) {
-		l = (alone ? store_lock : store_lock_shared)(primary, key.data, PLACE_WAIT_MS, err);
-		if (!l && err->code == ERR_TEMP)
-			err_set(err, ERR_TEMP,
-				alone ? "others keep writing for index '%s'"
-				      : "index '%s' is being taken to another bucket",
-				index);
-	}
+	struct store_lock *(*lock)(struct store *, const char *, int, struct err *) =
+	    alone ? store_lock : store_lock_shared;
+	struct store_lock *gate = NULL, *place = NULL;
+	struct buf key = BUF_INIT;
+	/* Who waits to be alone keeps those who come later off, so that it is not for ever. */
+	if (primary && layout_key(&key, LAYOUT_GATE, index, err) == 0 &&
+	    (gate = lock(primary, key.data, PLACE_WAIT_MS, err)) &&
+	    layout_key(&key, LAYOUT_PLACE, index, err) == 0)
+		place = lock(primary, key.data, PLACE_WAIT_MS, err);
+	if (primary && !place && err->code == ERR_TEMP)
+		err_set(err, ERR_TEMP,
+			alone ? "others keep writing for index '%s'"
+			      : "index '%s' is being taken to another bucket",
+			index);
+	store_unlock(gate);
 	buf_release(&key);
-	return l;
+	return place;
 }
 
 static int open_index(struct catalog *c, const char *name, struct catalog_index *x,

@@ -17,6 +17,7 @@ static const struct {
     [LAYOUT_CURRENT] = {"_hnsw_active", "/current.json"},
     [LAYOUT_TUNING] = {"_hnsw_tuning", ""},
     [LAYOUT_PLACE] = {"_hnsw_place", ""},
+    [LAYOUT_GATE] = {"_hnsw_gate", ""},
 };
 
 int layout_key(struct buf *key, enum layout what, const char *name, struct err *err)

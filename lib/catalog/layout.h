@@ -18,6 +18,7 @@ enum layout {
 	LAYOUT_CURRENT, /* which of these is served */
 	LAYOUT_TUNING,	/* lock: building and measuring an index */
 	LAYOUT_PLACE,	/* lock, in primary: the bucket that an index lives in */
+	LAYOUT_GATE,	/* lock, in primary: who comes next to that */
 };
 
 /* The key, in place of what ${key} had.  ERR_DATA if ${name} is no name. */
