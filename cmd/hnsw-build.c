@@ -284,7 +284,7 @@ static int lock_old(struct err *err)
 	if (fd < 0)
 		return -1;
 	/* The descriptor stays open, and with it the lock. */
-	if (lock_file(fd, o.append, 0, NULL, err) == 0) {
+	if (lock_file(fd, false, o.append, 0, NULL, err) == 0) {
 		if (fstat(fd, &held) != 0 || stat(o.append, &there) != 0)
 			err_sys(err, "cannot stat '%s'", o.append);
 		else if (held.st_ino != there.st_ino)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/name.h"
 #include "cli/cli.h"
 #include "store/store.h"
 
@@ -132,8 +133,9 @@ static struct store *bucket_of(struct buckets *b, const char *key, const char **
 	struct store *s = NULL;
 	if (!bucket)
 		err_nomem(err);
-	else if (n == 0 || key[0] == '.')
-		err_set(err, ERR_USAGE, "bad key '%s', expected BUCKET/...", key);
+	else if (name_fault(span_of(bucket)))
+		err_set(err, ERR_USAGE, "bad key '%s', expected BUCKET/...: the bucket's name %s",
+			key, name_fault(span_of(bucket)));
 	else
 		s = buckets_get(b, bucket, err);
 	*rest = key[n] ? key + n + 1 : "";

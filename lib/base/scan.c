@@ -120,6 +120,15 @@ size_t scan_utf8_len(const char *p, const char *end)
 	return 0;
 }
 
+bool scan_is_utf8(struct span text)
+{
+	const char *p = text.p, *end = text.p + text.n;
+	for (size_t n; p < end; p += n)
+		if ((n = scan_utf8_len(p, end)) == 0)
+			return false;
+	return true;
+}
+
 static int hex4(const char *p, const char *end)
 {
 	int v = 0;
