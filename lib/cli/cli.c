@@ -29,6 +29,21 @@ static const char *base_name(const char *path)
 
 /* ---- messages ---- */
 
+/* Without memory to make it fit to be shown: what is not plain ASCII is left out. */
+static void say_plainly(const struct cli *c, const char *text)
+{
+	char line[ERR_MSG_MAX + 128];
+	int n = snprintf(line, sizeof line - 1, "%s: %s", c->prog, text);
+	size_t len = n < 0 ? 0 : (size_t)n < sizeof line - 1 ? (size_t)n : sizeof line - 2;
+	for (size_t i = 0; i < len; i++)
+		if (line[i] < 0x20 || line[i] > 0x7e)
+			line[i] = '?';
+	line[len++] = '\n';
+	if (io_write_all(2, line, len) != 0) {
+		/* There is nowhere left to say it. */
+	}
+}
+
 static void say(const struct cli *c, const char *text)
 {
 	/* One write, so that lines of several processes do not mix. */
@@ -36,7 +51,9 @@ static void say(const struct cli *c, const char *text)
 	buf_addf(&b, "%s: %s", c->prog, text);
 	show_from(&b, 0);
 	buf_addc(&b, '\n');
-	if (!b.failed && io_write_all(2, b.data, b.len) != 0) {
+	if (b.failed)
+		say_plainly(c, text);
+	else if (io_write_all(2, b.data, b.len) != 0) {
 		/* There is nowhere left to say it. */
 	}
 	buf_release(&b);

@@ -91,7 +91,7 @@ sub states {
 	my %state = (none => $self->tree([], 0));
 	$state{all} = $self->tree(\@changes, 1) if @changes;
 	$state{torn} = $self->tree(\@changes, .5);
-	for my $i (0 .. @changes > 1 ? $#changes : -1) {
+	for my $i (@changes > 1 ? 0 .. $#changes : ()) {
 		$state{"only $i"} = $self->tree([$changes[$i]], 0);
 		$state{"but $i"} = $self->tree([@changes[grep { $_ != $i } 0 .. $#changes]], 0);
 	}
