@@ -171,7 +171,7 @@ sub registered {
 	my ($old, $new) = @_;
 	return sub {
 		my ($t, $done) = @_;
-		my $out = $t->reads('index-list docs', 'there is no store', 'there is no index') // '';
+		my $out = $t->reads('index-list docs', 'there is no store', 'is not registered') // '';
 		my $now = $out =~ /"eval_set":"(\w*)"/ ? $1 : $out ? '' : undef;
 		$t->lost('the registration') if !defined $now && defined $old;
 		$t->lost('what was acknowledged') if acknowledged($t, $done) && ($now // '-') ne $new;
