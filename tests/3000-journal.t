@@ -14,7 +14,7 @@ check "without a name: the index that each names" "(trial d 1 1 1 1 y; trial e 1
 status 3 "a Trial of another index" "trial g 1 1 1 1 y | trial-append x"
 says "stdin: line 1: is of index 'y', expected 'x'" "is told of"
 check "keys that we do not know are kept byte by byte" "printf '%s\n' '{ \"extra\" : [1.50,2e3, 12345678901234567890], \"id\":\"odd\",\"index_name\":\"x\",\"eval_set\":\"e\",\"config\":{\"ef_construction\":1,\"ef_search\":1,\"mystery\":null},\"metrics\":{\"build_time_secs\":1,\"search_latency_p50_us\":1,\"search_latency_p95_us\":1,\"search_latency_p99_us\":1,\"recall_at_k\":0.96,\"memory_bytes\":1,\"vectors\":1,\"eval_queries\":1,\"brute_force_latency_us\":0},\"created_at\":\"2026-04-16T15:26:21.123456789Z\"}' >odd; trial-append x <odd | cmp - odd && trial-list x | tail -n 1 | cmp - odd"
-check "a batch of four by default" "for i in 1 2 3 4 5 6 7 8 9; do trial n\$i 1 1 1 1 batch; done | trial-append batch >out2; ls $j/batch | test \$(wc -l) -eq 3; for f in $j/batch/*; do wc -l <\$f; done | tr '\n' ' ' | grep -qx '4 4 1 '"
+check "a batch of four by default" "for i in 1 2 3 4 5 6 7 8 9; do trial n\$i 1 1 1 1 batch; done >nine; trial-append batch <nine >out2; ls $j/batch | test \$(wc -l) -eq 3; for f in $j/batch/*; do wc -l <\$f; done | tr '\n' ' ' | grep -qx '4 4 1 '"
 check "a pause flushes" "mkfifo to; trial-append pause <to >echoed & exec 3>to; trial p1 1 1 1 1 pause >&3; i=0; while test ! -s echoed -a \$i -lt 100; do sleep 0.05; i=\$((i + 1)); done; test -s echoed; rc=\$?; exec 3>&-; wait; test \$rc -eq 0"
 
 # ---- malformed lines ----
