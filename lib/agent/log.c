@@ -228,7 +228,7 @@ static int add_started(void *ctx, const struct agent_logged *l, struct err *err)
 	struct buf name = BUF_INIT;
 	if (h->count && l->at_us < h->started[h->count - 1].before_us)
 		h->started[h->count - 1].before_us = l->at_us;
-	if (l->kind != AGENT_TRIAL_STARTED)
+	if (l->kind != AGENT_TRIAL_STARTED || l->at_us > h->now_us + DAY_US)
 		return 0;
 	if (h->count == h->cap) {
 		size_t cap = h->cap ? 2 * h->cap : 64;
@@ -263,13 +263,13 @@ static void bring_into_order(struct agent_history *h)
 	}
 }
 
-/* Keep those of the last day, and of a day ahead, which are taken for begun now. */
+/* Keep those of the last day; those of the future are taken for begun now. */
 static void keep_recent(struct agent_history *h)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < h->count; i++) {
 		struct agent_started *s = &h->started[i];
-		if (s->at_us + DAY_US < h->now_us || s->at_us > h->now_us + DAY_US) {
+		if (s->at_us + DAY_US < h->now_us) {
 			free(s->index_name);
 			continue;
 		}
