@@ -10,6 +10,11 @@
 
 #define ATTEMPTS 3 /* while somebody else promotes */
 
+bool cycle_may_pass(const struct err *why)
+{
+	return why->code == ERR_CONFLICT || why->code == ERR_TEMP || why->code == ERR_ENV;
+}
+
 /* ---- what was ---- */
 
 static int keep_line(struct past *p, const struct trial *t, struct err *err)
@@ -272,7 +277,7 @@ static int decide(struct cycle *c, const struct trial *t, struct err *err)
 	return ret;
 }
 
-/* Append, decide, log. */
+/* Append, decide, log.  A decision that failed for a reason that may pass is made later. */
 static int finish(struct cycle *c, struct err *err)
 {
 	struct agent_event *e = c->event;
@@ -286,6 +291,10 @@ static int finish(struct cycle *c, struct err *err)
 	for (int i = 0; i < ATTEMPTS && promoted < 0 && why.code == ERR_CONFLICT; i++)
 		if (i == 0 || read_past(c, &why) == 0)
 			promoted = decide(c, &t, &why);
+	if (promoted < 0 && cycle_may_pass(&why)) {
+		*err = why;
+		return -1;
+	}
 	snprintf(detail, sizeof detail, "config=ec%u/es%u recall=%.3f p50=%.0fus",
 		 t.config.ef_construction, t.config.ef_search, t.metrics.recall_at_k,
 		 t.metrics.search_latency_p50_us);

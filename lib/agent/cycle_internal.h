@@ -33,6 +33,9 @@ struct cycle {
 	char digest[DIGEST_TEXT_MAX]; /* of these vectors; empty before they are there */
 };
 
+/* Whether trying again may help: nothing is wrong with what was asked for, or with the data. */
+bool cycle_may_pass(const struct err *why);
+
 /* A command line of one of our programs. */
 #define CYCLE_WORDS_MAX 24
 struct cycle_command {

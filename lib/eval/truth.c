@@ -36,6 +36,7 @@ struct scan_job {
 	float *queries; /* n x stride, padded and normalised for cosine */
 	double *length; /* of each */
 	float *origin;	/* l2: row 0 */
+	double longest; /* of all rows, once they were scanned */
 	struct scan_thread *thread;
 	uint32_t *rows;
 	uint64_t done;
@@ -96,9 +97,9 @@ static double score_of(const struct scan_job *s, uint64_t q, double distance)
 }
 
 /* How far a score may be off. */
-static double score_error(const struct scan_job *s, uint64_t q, double longest)
+static double score_error(const struct scan_job *s, uint64_t q)
 {
-	double share = ((double)s->job->base->dim / 16 + 16) * 0x1p-24;
+	double share = ((double)s->job->base->dim / 16 + 16) * 0x1p-24, longest = s->longest;
 	return share *
 	       (s->length[q] * longest + (s->job->metric == VEC_L2 ? longest * longest : 1));
 }
@@ -225,9 +226,6 @@ static void refine(void *ctx, uint64_t begin, uint64_t end, int thread)
 	const struct truth_job *j = s->job;
 	struct scan_thread *t = &s->thread[thread];
 	int threads = par_threads(j->par);
-	double longest = 0;
-	for (int i = 0; i < threads; i++)
-		longest = fmax(longest, s->thread[i].longest);
 	struct exact *list = mem_array((size_t)j->k + 1, sizeof *list, &t->err);
 	uint64_t *keys = mem_array(s->keep, sizeof *keys, &t->err);
 	if (!list || !keys)
@@ -242,8 +240,7 @@ static void refine(void *ctx, uint64_t begin, uint64_t end, int thread)
 			t->failed = look_again(s, t, q, topk_number(keys[c]), list, &count) != 0;
 		if (!t->failed && top.count == s->keep && count == j->k) {
 			/* Whoever is not among the candidates, could he belong to the answers? */
-			double limit =
-			    score_of(s, q, list[j->k - 1].distance) + score_error(s, q, longest);
+			double limit = score_of(s, q, list[j->k - 1].distance) + score_error(s, q);
 			if (topk_distance(keys[s->keep - 1]) <= limit)
 				t->failed = scan_all(s, t, q, limit, list, &count) != 0;
 		}
@@ -259,6 +256,8 @@ static int run(struct scan_job *s, struct err *err)
 	const struct truth_job *j = s->job;
 	int threads = par_threads(j->par);
 	par_run(j->par, (j->base->rows + s->block_rows - 1) / s->block_rows, 1, scan_blocks, s);
+	for (int i = 0; i < threads; i++)
+		s->longest = fmax(s->longest, s->thread[i].longest);
 	for (int pass = 0; pass < 2; pass++) {
 		for (int i = 0; i < threads; i++)
 			if (s->thread[i].failed) {
