@@ -137,7 +137,8 @@ parse_words() {
 # want_count OPTION VALUE, want_share OPTION VALUE
 want_count() {
 	case $2 in
-	'' | *[!0-9]*) misuse "bad value '$2' for $1: expected a whole number" ;;
+	# Arithmetic of the shell takes a leading 0 for octal.
+	'' | *[!0-9]* | 0?* | ???????????????????*) misuse "bad value '$2' for $1: expected a whole number" ;;
 	esac
 }
 
