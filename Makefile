@@ -38,6 +38,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := all
 
 VERSION := $(shell cat VERSION)
+comma := ,
 
 base_flags = -std=c11 -D_GNU_SOURCE -ffp-contract=off -Ilib
 ifneq ($(DEVELOPER),)
@@ -132,10 +133,13 @@ $(OUT)/bin/%: $(OUT)/cmd/%.o $(cli_obj) $(library)
 	@printf '  LD    %s\n' $@
 	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# These calls come through the test first.
+$(OUT)/unit/durable: UNIT_WRAPS = $(patsubst %,-Wl$(comma)--wrap=%,fsync write linkat renameat mkdir readdir)
+
 $(OUT)/unit/%: $(OUT)/tests/unit/%.o $(library)
 	@mkdir -p $(@D)
 	@printf '  LD    %s\n' $@
-	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+	@$(CC) $(ALL_LDFLAGS) $(UNIT_WRAPS) -o $@ $^ $(LDLIBS)
 
 $(OUT)/replay/%: $(OUT)/tests/fuzz/%.o $(OUT)/tests/fuzz/replay.o $(library)
 	@mkdir -p $(@D)
