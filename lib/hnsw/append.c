@@ -269,6 +269,7 @@ struct hnsw *hnsw_append(const struct hnsw *old, const struct vec_set *set, uint
 		return NULL;
 	h->head = old->head;
 	h->head.ef_search = ef_search;
+	h->head.strays = 0;
 	h->head.rows += set->rows;
 	h->older = old;
 	h->set = set;

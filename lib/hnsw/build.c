@@ -485,7 +485,7 @@ int hnsw_link_all(struct hnsw *h, const struct hnsw_build_opts *opts, struct err
 	if (ret == 0)
 		ret = insert_all(&b, opts, err);
 	if (ret == 0)
-		ret = hnsw_repair(h, b.base.links, &b.scratch[0], err);
+		ret = hnsw_repair(h, b.base.links, true, &b.scratch[0], err);
 	if (ret == 0)
 		h->head.graph_digest = hnsw_graph_digest(h);
 	for (int t = 0; b.scratch && t < par_threads(b.par); t++)

@@ -104,7 +104,9 @@ static int check_reach(const struct hnsw *h, uint64_t *reached, struct err *err)
 	uint32_t *queue = mem_array(h->head.nodes, sizeof *queue, err);
 	if (!queue)
 		return -1;
-	uint32_t count = hnsw_reach(h, hnsw_entry_node(h), reached, NULL, queue);
+	uint32_t count = hnsw_reach(h, hnsw_entry_node(h), reached, queue);
+	for (uint32_t i = 0; i < h->head.strays && h->stray[i] < h->head.nodes; i++)
+		count += hnsw_reach(h, h->stray[i], reached, queue);
 	free(queue);
 	if (count == h->head.nodes)
 		return 0;

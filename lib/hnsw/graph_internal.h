@@ -25,7 +25,8 @@ struct hnsw_head {
 	float unit;	      /* a code u stands for centre + unit * (u - 128) */
 	float error;	      /* root mean square of what the codes lose of a component */
 	float reach;	      /* largest Euclidean length of a vector, for inner products */
-	uint32_t flags, reserved;
+	uint32_t flags;
+	uint32_t strays; /* nodes that no path on layer 0 leads to; see struct hnsw */
 };
 
 #define HNSW_KEEP_PRUNED 1u /* flag: how the links were chosen */
@@ -51,7 +52,12 @@ struct hnsw {
 	const uint32_t *node_row;    /* nodes */
 	const uint32_t *dup_node;    /* dups, increasing: further rows of a node */
 	const uint32_t *dup_row;     /* dups, increasing for equal nodes */
-	const uint64_t *id_end;	     /* rows, or NULL */
+	/*
+	 * Increasing; with what they lead to, all that the entry point does not lead to.  A beam
+	 * starts from them when everything else is expanded and its pool is not full yet.
+	 */
+	const uint32_t *stray;
+	const uint64_t *id_end; /* rows, or NULL */
 	const char *id_text;
 	uint64_t id_text_bytes;
 	const struct vec_set *set; /* where floats are read from that are in no file yet */
@@ -61,7 +67,7 @@ struct hnsw {
 	bool on_disk; /* the vectors are pages of the file */
 	/* What the above lies in. */
 	struct io_map map;
-	struct mem_block block[13];
+	struct mem_block block[16];
 	size_t blocks;
 	struct chunk_set chunks;
 	char *name;
@@ -291,23 +297,22 @@ size_t hnsw_beam_stops(const struct hnsw *h, struct hnsw_scratch *s, const struc
 void hnsw_ask_for_vectors(const struct hnsw *h, const uint32_t *nodes, size_t count);
 
 /*
- * Make every node reachable from the entry point on layer 0: each that is not gets a link
- * from a near node that is, in a free place or in that of a link which no path found
- * depends on.  ${links}: h->links0, writable.
+ * Find what the entry point does not lead to on layer 0.  With ${add}, a node of that gets a link
+ * from a near one that is reached and has a free place, but not where the metric leaves most nodes
+ * out.  No link is ever taken away: those that
+ * nothing near has a place for become strays.  ${links}: h->links0, writable.
  */
-int hnsw_repair(struct hnsw *h, uint32_t *links, struct hnsw_scratch *s,
+int hnsw_repair(struct hnsw *h, uint32_t *links, bool add, struct hnsw_scratch *s,
 		struct err *err) MUST_CHECK;
 
 /* Digest of everything but the vectors, the ids and ef_search. */
 struct digest hnsw_graph_digest(const struct hnsw *h);
 
 /*
- * Mark what layer 0 reaches from ${from} in ${reached} (a bit a node), along with the
- * node each was reached from if ${parent} is not NULL.  ${queue}: room for all nodes.
- * Returns how many were newly reached.
+ * Mark what layer 0 reaches from ${from} in ${reached} (a bit a node).  ${queue}: room for all
+ * nodes.  Returns how many were newly reached.
  */
-uint32_t hnsw_reach(const struct hnsw *h, uint32_t from, uint64_t *reached, uint32_t *parent,
-		    uint32_t *queue);
+uint32_t hnsw_reach(const struct hnsw *h, uint32_t from, uint64_t *reached, uint32_t *queue);
 
 /* The node that a search of layer 0 can always start from. */
 uint32_t hnsw_entry_node(const struct hnsw *h);

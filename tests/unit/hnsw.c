@@ -619,6 +619,47 @@ static void test_append(void)
 	free(v);
 }
 
+/* ---- reaching every node ---- */
+
+/* Rows of which a few large ones answer everything. */
+static float *hub_rows(uint64_t seed, uint32_t rows, uint32_t dim)
+{
+	float *v = random_rows(seed, rows, dim);
+	for (uint32_t i = 0; i < rows; i++)
+		v[(size_t)i * dim] = expf(4 * v[(size_t)i * dim]);
+	return v;
+}
+
+/* With hubs, nearly as much is found as there is; links are what insertion chose. */
+static void test_hubs(void)
+{
+	enum { ROWS = 4000, QUERIES = 100, DIM = 8 };
+	float *v = hub_rows(61, ROWS, DIM), *q = hub_rows(62, QUERIES, DIM);
+	struct err err;
+	struct hnsw_scratch s;
+	struct hnsw_hit want[10], got[10], *all = calloc(ROWS, sizeof *all);
+	struct hnsw *h = build(v, ROWS, DIM, VEC_IP, 16, 80, 2);
+	int found = 0;
+	bool good = h && h->head.strays > 0 && hnsw_check(h, &err) == 0 &&
+		    hnsw_scratch_init(&s, h, dist_choose(NULL, &err), &err) == 0;
+	for (uint32_t i = 0; good && i < QUERIES; i++) {
+		good &= hnsw_search_exact(h, q + i * DIM, 10, &s, want, &err) == 10 &&
+			hnsw_search(h, q + i * DIM, 10, 30, &s, got, &err) == 10 &&
+			hnsw_search(h, q + i * DIM, ROWS, 0, &s, all, &err) == ROWS;
+		for (int a = 0; a < 10; a++)
+			for (int b = 0; b < 10; b++)
+				found += want[a].row == got[b].row;
+	}
+	ok(good && found > 990, "a few large rows answer everything: %d of 1000 found", found);
+	ok(good && h->head.strays < ROWS, "%u strays, found by a beam that is wide enough",
+	   h->head.strays);
+	hnsw_scratch_release(&s);
+	hnsw_free(h);
+	free(v);
+	free(q);
+	free(all);
+}
+
 static void test_refusals(void)
 {
 	struct err err;
@@ -654,6 +695,7 @@ int main(void)
 	test_halves();
 	storage = HNSW_F32;
 	test_levels();
+	test_hubs();
 	test_refusals();
 	return tap_end();
 }
