@@ -52,6 +52,7 @@ static int make_codes(struct hnsw *h, struct hnsw_survey *survey, const uint32_t
 	h->norms = NULL;
 	h->centre = NULL;
 	d->storage = survey->want == HNSW_AUTO ? HNSW_F32 : survey->want;
+	d->flags &= ~HNSW_ROW_UNITS;
 	d->code_stride = 0;
 	d->unit = d->error = d->reach = 0;
 	return hnsw_load_vectors(h, node_of, opts->par, err);

@@ -75,6 +75,12 @@ static int check_vectors(const struct hnsw *h, struct err *err)
 	for (uint32_t i = 0; h->norms && i < h->head.nodes; i++) {
 		const uint8_t *code = hnsw_code(h, i);
 		uint32_t norm = 0;
+		if (h->head.flags & HNSW_ROW_UNITS) {
+			float unit = hnsw_code_unit(h, i);
+			if (!(unit > 0 && unit <= h->head.unit))
+				return fail(h, err, "a wrong unit of node", i);
+			continue;
+		}
 		for (uint32_t k = 0; k < h->head.code_stride; k++)
 			norm += (uint32_t)((code[k] - 128) * (code[k] - 128));
 		if (norm != h->norms[i])

@@ -196,7 +196,8 @@ static int check_head(const struct hnsw *h, struct err *err)
 	if (d->ef_construction < 1 || d->ef_construction > HNSW_MAX_EF || d->ef_search < 1 ||
 	    d->ef_search > HNSW_MAX_EF)
 		return bad(h, err, "beam width");
-	if (d->flags & ~HNSW_KEEP_PRUNED)
+	if (d->flags & ~(HNSW_KEEP_PRUNED | HNSW_ROW_UNITS) ||
+	    (d->flags & HNSW_ROW_UNITS && (d->metric != VEC_IP || d->storage != HNSW_SQ8)))
 		return bad(h, err, "flags");
 	if (d->strays >= d->nodes)
 		return bad(h, err, "number of strays");

@@ -250,8 +250,8 @@ static void check_all(const char *what, float *data, uint32_t rows, uint32_t dim
 		memset(seen, 0, rows);
 		for (int i = 0; good && i < n; i++) {
 			good &= !seen[hits[i].row] && !isnan(hits[i].distance);
-			good &= !i || hits[i - 1].distance < hits[i].distance ||
-				(hits[i - 1].distance == hits[i].distance &&
+			good &= !i || hits[i - 1].rank < hits[i].rank ||
+				(hits[i - 1].rank == hits[i].rank &&
 				 hits[i - 1].row < hits[i].row);
 			seen[hits[i].row] = 1;
 		}
@@ -414,10 +414,10 @@ static void test_digest(void)
 	    [HNSW_F32] = {"98f15bf06aed8df1d72099c4e188d428", "6377e970d7585a2c70129244a1c3566b",
 			  "2bdcdfdd5937d6fb35305551c227ae4c"},
 	    [HNSW_SQ8] = {"969235956624c7ef51c84540ad835810", "61ed7bcca85641e11c05e47cd7806f4d",
-			  "9a6493a6d7715050e58ee7f802bec93d"},
-	    [HNSW_F16] = {"837de800f8c942e17175385a43d08d73", "be7aa5689f4dcefba617f7e7c54b2235",
+			  "e3bd6227313e3e2c9ac737e1cda3599c"},
+	    [HNSW_F16] = {"837de800f8c942e17175385a43d08d73", "5c44aaf24841c2c837f252ba0eab2afb",
 			  "b9971b0ababe44b3669ce32ee55cb6df"},
-	    [HNSW_BF16] = {"a9967e72605b1fc8ebbc56aad6ed4629", "51d475815e2d6bca46d26273a809278b",
+	    [HNSW_BF16] = {"a9967e72605b1fc8ebbc56aad6ed4629", "726c8c6a9ab874ec5ccbc04ba6487f85",
 			   "98c2624394015634fbc39f66140862d1"}};
 	int made = storage == HNSW_AUTO ? HNSW_SQ8 : (int)storage;
 	for (int metric = 0; metric < VEC_METRICS; metric++) {
@@ -630,34 +630,29 @@ static float *hub_rows(uint64_t seed, uint32_t rows, uint32_t dim)
 	return v;
 }
 
-/* With hubs, nearly as much is found as there is; links are what insertion chose. */
+/* What nothing leads to is found by a beam that has room for it, and costs others nothing. */
 static void test_hubs(void)
 {
-	enum { ROWS = 4000, QUERIES = 100, DIM = 8 };
-	float *v = hub_rows(61, ROWS, DIM), *q = hub_rows(62, QUERIES, DIM);
+	enum { ROWS = 4000, DIM = 8 };
+	float *v = hub_rows(61, ROWS, DIM);
 	struct err err;
-	struct hnsw_scratch s;
-	struct hnsw_hit want[10], got[10], *all = calloc(ROWS, sizeof *all);
+	struct hnsw_scratch s = {0};
+	struct hnsw_hit *hits = calloc(ROWS, sizeof *hits);
 	struct hnsw *h = build(v, ROWS, DIM, VEC_IP, 16, 80, 2);
-	int found = 0;
 	bool good = h && h->head.strays > 0 && hnsw_check(h, &err) == 0 &&
 		    hnsw_scratch_init(&s, h, dist_choose(NULL, &err), &err) == 0;
-	for (uint32_t i = 0; good && i < QUERIES; i++) {
-		good &= hnsw_search_exact(h, q + i * DIM, 10, &s, want, &err) == 10 &&
-			hnsw_search(h, q + i * DIM, 10, 30, &s, got, &err) == 10 &&
-			hnsw_search(h, q + i * DIM, ROWS, 0, &s, all, &err) == ROWS;
-		for (int a = 0; a < 10; a++)
-			for (int b = 0; b < 10; b++)
-				found += want[a].row == got[b].row;
+	for (uint32_t i = 0; good && i < 20; i++) {
+		s.distances = 0;
+		good &= hnsw_search(h, v + i * DIM, 10, 30, &s, hits, &err) == 10 &&
+			s.distances < ROWS / 4 &&
+			hnsw_search(h, v + i * DIM, ROWS, 0, &s, hits, &err) == ROWS;
 	}
-	ok(good && found > 990, "a few large rows answer everything: %d of 1000 found", found);
-	ok(good && h->head.strays < ROWS, "%u strays, found by a beam that is wide enough",
-	   h->head.strays);
+	ok(good, "a few large rows answer everything; %u strays are still found",
+	   h ? h->head.strays : 0);
 	hnsw_scratch_release(&s);
 	hnsw_free(h);
 	free(v);
-	free(q);
-	free(all);
+	free(hits);
 }
 
 static void test_refusals(void)
