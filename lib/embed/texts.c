@@ -108,11 +108,14 @@ static int flush(struct window *w, struct err *err)
 	for (size_t i = 0; i < n; i++)
 		w->text[i] = (struct span){p + w->line[i].text, w->line[i].end - w->line[i].text};
 	w->n = 0;
-	if (embedder_run(w->t->embedder, w->text, n, &rows, &bad, err) != 0)
-		return bad == SIZE_MAX ? -1
-				       : err_prefix(err, "'%s' line %llu", w->name,
-						    (unsigned long long)w->line[bad].number);
-	for (size_t i = 0; i < n; i++) {
+	struct err refused;
+	int ret = embedder_run(w->t->embedder, w->text, n, &rows, &bad, &refused);
+	if (ret != 0 && bad == SIZE_MAX) {
+		*err = refused;
+		return -1;
+	}
+	/* What stands before a text that is refused is handed on first. */
+	for (size_t i = 0; i < (ret == 0 ? n : bad); i++) {
 		const struct line *l = &w->line[i];
 		struct text_row row = {.has_id = l->has_id,
 				       .id = {p + l->id, l->text - l->id},
@@ -127,6 +130,11 @@ static int flush(struct window *w, struct err *err)
 						     : -1;
 	}
 	buf_clear(&w->held);
+	if (ret != 0) {
+		*err = refused;
+		return err_prefix(err, "'%s' line %llu", w->name,
+				  (unsigned long long)w->line[bad].number);
+	}
 	return 0;
 }
 
