@@ -349,6 +349,24 @@ static int print_info(struct operands *operands, struct evalset *e, struct err *
 	return 0;
 }
 
+/* ERR_USAGE if what is to be written is one of the files that are read. */
+static int check_output(const char *output, const struct vec_set *set, struct err *err)
+{
+	if (io_check_output(output, o.queries, err) != 0 ||
+	    io_check_output(output, o.texts, err) != 0)
+		return -1;
+	return vec_set_check_output(set, output, err);
+}
+
+static int check_outputs(const struct vec_set *set, struct err *err)
+{
+	const char *output = o.output || o.save ? o.output : "-";
+	if (o.hold_out && (io_check_output(o.hold_out, output, err) != 0 ||
+			   check_output(o.hold_out, set, err) != 0))
+		return -1;
+	return check_output(output, set, err);
+}
+
 static void check_options(void)
 {
 	int sources = !!o.queries + !!o.texts + !!o.hold_out + !!o.refresh + !!o.info;
@@ -457,7 +475,8 @@ int main(int argc, char **argv)
 	     (save && lock_index(&operands, &e, &lock, &err) != 0)))
 		goto out;
 	if (operand_vectors(&operands, vectors, n_vectors, (enum vec_format)o.format, &set, &meta,
-			    &err) != 0)
+			    &err) != 0 ||
+	    check_outputs(&set, &err) != 0)
 		goto out;
 	if (!o.refresh &&
 	    (make_queries(&e, &set, &err) != 0 || describe(&e, meta.index_name, &err) != 0))

@@ -251,15 +251,11 @@ static bool same_file(const char *a, const char *b)
 	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* ERR_USAGE if vectors are read from the file ${path}, which is to be written. */
+/* ERR_USAGE if ${path}, which is to be written, is read as well. */
 static int check_output(const char *path, const struct vec_set *set, struct err *err)
 {
-	for (size_t i = 0; i < set->parts; i++)
-		if (same_file(path, set->part[i].name))
-			return err_set(err, ERR_USAGE,
-				       "'%s' is where vectors are read from, it cannot be written",
-				       path);
-	return 0;
+	return io_check_output(path, o.config, err) != 0 ? -1
+							  : vec_set_check_output(set, path, err);
 }
 
 static int check_outputs(const struct vec_set *set, struct err *err)
@@ -288,7 +284,7 @@ static int lock_old(struct err *err)
 	if (fd < 0)
 		return -1;
 	/* The descriptor stays open, and with it the lock. */
-	if (lock_file(fd, o.append, 0, NULL, err) == 0) {
+	if (lock_file(fd, false, o.append, 0, NULL, err) == 0) {
 		if (fstat(fd, &held) != 0 || stat(o.append, &there) != 0)
 			err_sys(err, "cannot stat '%s'", o.append);
 		else if (held.st_ino != there.st_ino)

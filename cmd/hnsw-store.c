@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/name.h"
+#include "base/show.h"
 #include "cli/cli.h"
 #include "store/store.h"
 
@@ -36,6 +38,16 @@ static struct cli cli = {
     CLI_OPTS(opts),
 };
 
+/* Scripts want the name as it is, terminals do not. */
+static void print_name(const char *name, const char *end)
+{
+	size_t from = cli_out.b.len;
+	buf_adds(&cli_out.b, name);
+	if (isatty(1))
+		show_from(&cli_out.b, from);
+	buf_adds(&cli_out.b, end);
+}
+
 static int do_list(struct store *s, const char *key, struct err *err)
 {
 	struct store_names names[2];
@@ -44,7 +56,7 @@ static int do_list(struct store *s, const char *key, struct err *err)
 		store_names_release(&names[0]);
 	for (int i = 0; ret == 0 && i < 2; i++) {
 		for (size_t n = 0; n < names[i].count; n++)
-			buf_addf(&cli_out.b, "%s%s\n", names[i].name[n], i ? "" : "/");
+			print_name(names[i].name[n], i ? "\n" : "/\n");
 		store_names_release(&names[i]);
 	}
 	return ret;
@@ -137,8 +149,9 @@ static struct store *bucket_of(struct buckets *b, const char *key, const char **
 	struct store *s = NULL;
 	if (!bucket)
 		err_nomem(err);
-	else if (n == 0 || key[0] == '.')
-		err_set(err, ERR_USAGE, "bad key '%s', expected BUCKET/...", key);
+	else if (name_fault(span_of(bucket)))
+		err_set(err, ERR_USAGE, "bad key '%s', expected BUCKET/...: the bucket's name %s",
+			key, name_fault(span_of(bucket)));
 	else
 		s = buckets_get(b, bucket, err);
 	*rest = key[n] ? key + n + 1 : "";

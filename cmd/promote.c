@@ -69,10 +69,10 @@ static int read_verdict(struct err *err)
 	return ret;
 }
 
-static int promote(struct catalog *c, const char *index, const struct trial *t, struct err *err)
+static int promote(struct catalog *c, const struct catalog_index *x, const struct trial *t,
+		   struct err *err)
 {
 	struct promote_request r = {
-	    .index = index,
 	    .trial = t,
 	    .by = o.by ? o.by : user_name(),
 	    .note = o.note,
@@ -84,20 +84,27 @@ static int promote(struct catalog *c, const char *index, const struct trial *t, 
 	    .min_recall = o.min_recall,
 	    .dry_run = o.dry_run,
 	};
-	return catalog_promote(c, &r, &cli_out.b, err);
+	return catalog_promote(c, x, &r, &cli_out.b, err);
+}
+
+/* The index, which stays where it is until it is released. */
+static int hold(struct catalog *c, const char *index, struct catalog_index *x, struct err *err)
+{
+	return (o.dry_run ? catalog_index_open : catalog_index_hold)(c, index, x, err);
 }
 
 static int by_id(struct catalog *c, const char *index, const char *id, struct err *err)
 {
 	struct buf line = BUF_INIT;
 	struct trial t;
-	struct store *bucket = catalog_bucket_of(c, index, err);
-	int found =
-	    bucket ? trial_log_find(bucket, index, span_of(id), &line, &t, &c->warn, err) : -1;
-	if (found == 0)
+	struct catalog_index x;
+	int found = hold(c, index, &x, err);
+	if (found == 0 && (found = trial_log_find(x.bucket, index, span_of(id), &line, &t, &c->warn,
+						  err)) == 0)
 		found = err_set(err, ERR_NO, "there is no Trial '%s' in the journal of '%s'", id,
 				index);
-	int ret = found > 0 ? promote(c, index, &t, err) : -1;
+	int ret = found > 0 ? promote(c, &x, &t, err) : -1;
+	catalog_index_release(&x);
 	buf_release(&line);
 	return ret;
 }
@@ -118,7 +125,12 @@ static int take_trial(void *ctx, const struct trial *t, struct err *err)
 		    err, ERR_DATA,
 		    "Trial '%.*s' is of index '%.*s', expected '%s' (hnsw-bench --index sets it)",
 		    (int)t->id.n, t->id.p, (int)t->index_name.n, t->index_name.p, s->index);
-	if (promote(s->catalog, s->index, t, err) == 0) {
+	struct catalog_index x;
+	int ret = hold(s->catalog, s->index, &x, err);
+	if (ret == 0)
+		ret = promote(s->catalog, &x, t, err);
+	catalog_index_release(&x);
+	if (ret == 0) {
 		s->promoted++;
 		return io_sink_flush(&cli_out, err);
 	}

@@ -12,6 +12,8 @@
 
 #define QUEUE "_hnsw_agent/queue"
 #define SEQUENCE_DIGITS 20
+#define SECOND_US ((uint64_t)1000000)
+#define RETRY_MAX_US (900 * SECOND_US)
 
 static const char *const reason_names[] = {
     [AGENT_DATASET_APPENDED] = "dataset_appended",
@@ -27,6 +29,29 @@ void agent_event_release(struct agent_event *e)
 	free(e->started_at);
 	buf_release(&e->trial);
 	*e = (struct agent_event){0};
+}
+
+/* How long it is put off for after so many failures. */
+static uint64_t put_off_us(uint64_t attempts)
+{
+	uint64_t us = SECOND_US;
+	while (--attempts > 0 && us < RETRY_MAX_US)
+		us *= 2;
+	return us < RETRY_MAX_US ? us : RETRY_MAX_US;
+}
+
+void agent_event_put_off(struct agent_event *e, uint64_t now_us)
+{
+	e->attempts++;
+	e->retry_us = now_us + put_off_us(e->attempts);
+}
+
+uint64_t agent_event_wait(struct agent_event *e, uint64_t now_us)
+{
+	uint64_t most = e->attempts ? put_off_us(e->attempts) : 0;
+	if (e->retry_us > now_us + most)
+		e->retry_us = now_us + most;
+	return e->retry_us > now_us ? e->retry_us - now_us : 0;
 }
 
 void agent_reason_text(struct buf *out, const struct agent_event *e)
@@ -97,6 +122,12 @@ static void write_event(struct buf *out, const struct agent_event *e)
 	}
 	if (e->started_at)
 		json_kv_cstr(&j, "started_at", e->started_at);
+	if (e->attempts) {
+		char at[CLOCK_TEXT_MAX];
+		clock_format(e->retry_us, at);
+		json_kv_u64(&j, "attempts", e->attempts);
+		json_kv_cstr(&j, "retry_at", at);
+	}
 	if (e->trial.len)
 		json_kv_raw(&j, "trial", buf_span(&e->trial));
 	json_close(&j, '}');
@@ -114,6 +145,13 @@ static void scan_reason(struct scan *s, struct agent_event *e)
 			return;
 		}
 	scan_fail(s, "unknown reason");
+}
+
+static void scan_time(struct scan *s, uint64_t *us)
+{
+	struct span text;
+	if (scan_string(s, &text) && clock_parse(text, us) != 0)
+		scan_fail(s, "malformed time");
 }
 
 static int parse_event(struct agent_event *e, struct span text, struct err *err)
@@ -137,6 +175,10 @@ static int parse_event(struct agent_event *e, struct span text, struct err *err)
 				scan_bool(&s, &e->noted_cooldown);
 			else if (span_is(key, "started_at"))
 				scan_copy(&s, &e->started_at);
+			else if (span_is(key, "attempts"))
+				scan_u64(&s, &e->attempts);
+			else if (span_is(key, "retry_at"))
+				scan_time(&s, &e->retry_us);
 			else if (span_is(key, "trial"))
 				scan_skip(&s, &trial);
 			else

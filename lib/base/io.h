@@ -52,9 +52,10 @@ void io_map_forget(const struct io_map *m);
 void io_map_close(struct io_map *m);
 
 /*
- * Lines of a descriptor.  A line is handed out without its newline and followed by
- * at least NUM_PADDING readable bytes, the first of which is a newline or NUL; it
- * lives until the next call.  The last line may lack its newline.
+ * Lines of a descriptor.  A line is handed out without its newline, or CR and newline, and
+ * followed by at least NUM_PADDING readable bytes, the first of which is a CR, a newline or
+ * NUL; it lives until the next call.  The last line may lack its newline.  A byte order mark
+ * of UTF-8 before a line is left out; text that is UTF-16 by its mark is ERR_DATA.
  */
 struct io_lines {
 	int fd;
@@ -133,6 +134,12 @@ int io_file_commit(struct io_file *f, enum io_commit how, struct err *err) MUST_
 
 /* Forget it; after a commit this only releases memory. */
 void io_file_release(struct io_file *f);
+
+/*
+ * ERR_USAGE if the file ${output}, which is to be written, is the file ${input}, by this name or
+ * another one.  "-" is standard input or output; NULL and files that do not exist are no file.
+ */
+int io_check_output(const char *output, const char *input, struct err *err) MUST_CHECK;
 
 /* Directories. */
 int io_mkdirs(const char *path, struct err *err) MUST_CHECK; /* like mkdir -p */

@@ -88,7 +88,8 @@ static void describe_holder(int fd, char out[static HOLDER_MAX])
 
 /* ---- waiting ---- */
 
-int lock_file(int fd, const char *name, int wait_ms, const struct warn_to *w, struct err *err)
+int lock_file(int fd, bool shared, const char *name, int wait_ms, const struct warn_to *w,
+	      struct err *err)
 {
 	struct timespec pause = {0, FIRST_PAUSE_NS};
 	uint64_t start = clock_mono_ns(), limit = (uint64_t)(wait_ms > 0 ? wait_ms : 0) * 1000000u;
@@ -96,7 +97,7 @@ int lock_file(int fd, const char *name, int wait_ms, const struct warn_to *w, st
 	bool told = false;
 	for (;;) {
 		int ret;
-		IO_RETRY(ret, flock(fd, LOCK_EX | LOCK_NB));
+		IO_RETRY(ret, flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB));
 		if (ret == 0)
 			return 0;
 		if (errno != EWOULDBLOCK)

@@ -301,13 +301,16 @@ void cli_parse(struct cli *c, int argc, char **argv, size_t min, size_t max)
 	(void)signal(SIGXFSZ, SIG_IGN);
 	c->start_ns = clock_mono_ns();
 	c->called = argc > 0 && argv[0] ? argv[0] : "hnsw-tools";
-	c->prog = base_name(c->called);
+	c->prog = c->name = base_name(c->called);
+	char *shown = strdup(c->name);
 	c->operand = calloc((size_t)argc + 1, sizeof *c->operand);
-	if (!longs || !shorts || !c->operand) {
+	if (!longs || !shorts || !shown || !c->operand) {
 		struct err err;
 		err_nomem(&err);
 		exit(cli_error(c, &err));
 	}
+	show_text(shown);
+	c->prog = shown;
 	*p++ = '-'; /* operands come in their place */
 	*p++ = ':';
 	for (size_t i = 0; i < n; i++) {

@@ -144,7 +144,8 @@ struct cli {
 	size_t n_opts;
 	/* set by cli_parse() */
 	const char *called; /* argv[0] */
-	const char *prog;   /* its last part */
+	const char *name;   /* its last part */
+	const char *prog;   /* the same, as it is shown */
 	bool quiet;
 	int verbose;
 	uint64_t start_ns;

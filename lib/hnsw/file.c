@@ -17,6 +17,7 @@
 #define UPPER_NODE CHUNK_NAME('u', 'p', 'n', 'o')
 #define UPPER_FIRST CHUNK_NAME('u', 'p', 'f', 'i')
 #define UPPER_LINKS CHUNK_NAME('u', 'p', 'l', 'i')
+#define STRAYS CHUNK_NAME('s', 't', 'r', 'y')
 #define NODE_ROW CHUNK_NAME('n', 'r', 'o', 'w')
 #define DUP_NODE CHUNK_NAME('d', 'u', 'p', 'n')
 #define DUP_ROW CHUNK_NAME('d', 'u', 'p', 'r')
@@ -39,6 +40,7 @@ static const struct part {
     {UPPER_NODE, offsetof(struct hnsw, upper_node), false},
     {UPPER_FIRST, offsetof(struct hnsw, upper_first), false},
     {UPPER_LINKS, offsetof(struct hnsw, upper_links), false},
+    {STRAYS, offsetof(struct hnsw, stray), false},
     {NODE_ROW, offsetof(struct hnsw, node_row), false},
     {DUP_NODE, offsetof(struct hnsw, dup_node), false},
     {DUP_ROW, offsetof(struct hnsw, dup_row), false},
@@ -69,6 +71,8 @@ static uint64_t part_bytes(const struct hnsw *h, uint32_t name)
 		return ((uint64_t)d->upper + 1) * sizeof(uint32_t);
 	case UPPER_LINKS:
 		return (uint64_t)d->upper_rows * d->stride_upper * sizeof(uint32_t);
+	case STRAYS:
+		return (uint64_t)d->strays * sizeof(uint32_t);
 	case NODE_ROW:
 		return (uint64_t)d->nodes * sizeof(uint32_t);
 	case DUP_NODE:
@@ -97,6 +101,8 @@ static bool has_part(const struct hnsw *h, const struct part *p)
 	case NORMS:
 	case CENTRE:
 		return hnsw_has_codes(&h->head);
+	case STRAYS:
+		return h->head.strays > 0;
 	default:
 		return !p->optional || h->id_end;
 	}
@@ -188,8 +194,11 @@ static int check_head(const struct hnsw *h, struct err *err)
 	if (d->ef_construction < 1 || d->ef_construction > HNSW_MAX_EF || d->ef_search < 1 ||
 	    d->ef_search > HNSW_MAX_EF)
 		return bad(h, err, "beam width");
-	if (d->flags & ~HNSW_KEEP_PRUNED || d->reserved)
+	if (d->flags & ~(HNSW_KEEP_PRUNED | HNSW_ROW_UNITS) ||
+	    (d->flags & HNSW_ROW_UNITS && (d->metric != VEC_IP || d->storage != HNSW_SQ8)))
 		return bad(h, err, "flags");
+	if (d->strays >= d->nodes)
+		return bad(h, err, "number of strays");
 	return 0;
 }
 

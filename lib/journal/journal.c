@@ -167,6 +167,9 @@ struct reader {
 static int hand_out(struct reader *r, struct span line, struct err *err)
 {
 	r->where.line++;
+	r->where.cut = line.n > JOURNAL_LINE_MAX;
+	if (r->where.cut)
+		line.n = JOURNAL_LINE_MAX;
 	if (line.n && line.p[line.n - 1] == '\r')
 		line.n--;
 	if (line.n == 0)
@@ -175,20 +178,28 @@ static int hand_out(struct reader *r, struct span line, struct err *err)
 	return r->stopped;
 }
 
+/*
+ * Keep the beginning of a line.  One byte more than JOURNAL_LINE_MAX shows that it is too long; what
+ * follows is dropped, so a line takes no more memory however much it unpacks to.
+ */
+static int add_partial(struct reader *r, struct span part, struct err *err)
+{
+	size_t room = JOURNAL_LINE_MAX + 1 - r->partial.len;
+	buf_add(&r->partial, part.p, part.n < room ? part.n : room);
+	return buf_ok(&r->partial, err);
+}
+
 static int take_piece(void *ctx, struct span piece, struct err *err)
 {
 	struct reader *r = ctx;
 	while (piece.n) {
 		const char *nl = memchr(piece.p, '\n', piece.n);
 		size_t n = nl ? (size_t)(nl - piece.p) : piece.n;
-		if (!nl) {
-			buf_add(&r->partial, piece.p, n);
-			return buf_ok(&r->partial, err);
-		}
+		if (!nl)
+			return add_partial(r, piece, err);
 		int stop;
 		if (r->partial.len) {
-			buf_add(&r->partial, piece.p, n);
-			if (buf_ok(&r->partial, err) != 0)
+			if (add_partial(r, (struct span){piece.p, n}, err) != 0)
 				return -1;
 			stop = hand_out(r, buf_span(&r->partial), err);
 			buf_clear(&r->partial);
@@ -213,20 +224,11 @@ static int take_rest(struct reader *r, struct err *err)
 
 /* 1: read; 0: the batch is gone; -1: stopped or failed. */
 static int read_batch(struct store *s, const char *key, const struct batch *b, struct reader *r,
-		      struct buf *blob, struct err *err)
+		      struct err *err)
 {
-	int got;
 	r->where = (struct journal_place){.batch = b->name};
 	buf_clear(&r->partial);
-	if (b->compacted) {
-		/* May be larger than memory. */
-		got = store_read(s, key, take_piece, r, err);
-	} else {
-		buf_clear(blob);
-		got = store_get(s, key, blob, NULL, err);
-		if (got > 0 && take_piece(r, buf_span(blob), err) != 0)
-			got = -1;
-	}
+	int got = store_read(s, key, take_piece, r, err);
 	if (got > 0 && take_rest(r, err) != 0)
 		got = -1;
 	return got;
@@ -256,7 +258,7 @@ static int was_compacted(struct store *s, const char *prefix, uint64_t since,
 
 /* Visit every line once; 1: done, 0: start over, -1. */
 static int read_once(struct store *s, const char *prefix, uint64_t since, struct reader *r,
-		     struct buf *blob, struct err *err)
+		     struct err *err)
 {
 	struct batches list;
 	struct buf key = BUF_INIT;
@@ -268,7 +270,7 @@ static int read_once(struct store *s, const char *prefix, uint64_t since, struct
 			continue;
 		got = make_key(&key, prefix, list.batch[i].name, err);
 		if (got == 0)
-			got = read_batch(s, key.data, &list.batch[i], r, blob, err);
+			got = read_batch(s, key.data, &list.batch[i], r, err);
 	}
 	if (got > 0) {
 		int compacted = was_compacted(s, prefix, since, &list, err);
@@ -283,14 +285,12 @@ int journal_read(struct store *s, const char *prefix, uint64_t since, journal_wa
 		 journal_fn *fn, void *ctx, struct err *err)
 {
 	struct reader r = {.want = want, .fn = fn, .ctx = ctx};
-	struct buf blob = BUF_INIT;
 	int got = 0;
 	for (int i = 0; got == 0 && i < READ_TRIES; i++)
-		got = read_once(s, prefix, since, &r, &blob, err);
+		got = read_once(s, prefix, since, &r, err);
 	if (got == 0)
 		got = err_set(err, ERR_TEMP, "the batches of '%s' keep changing", prefix);
 	buf_release(&r.partial);
-	buf_release(&blob);
 	return got > 0 ? 0 : r.stopped ? r.stopped : -1;
 }
 
@@ -318,7 +318,9 @@ static int copy_line(void *ctx, struct span line, const struct journal_place *wh
 		     struct err *err)
 {
 	struct copy *c = ctx;
-	(void)where;
+	if (where->cut)
+		return err_set(err, ERR_DATA, "'%s' line %" PRIu64 " is longer than %zu bytes",
+			       where->batch, where->line, JOURNAL_LINE_MAX);
 	if (c->keep && !c->keep(c->ctx, line))
 		return 0;
 	c->lines++;
@@ -337,12 +339,12 @@ static int copy_batches(struct store *s, const char *prefix, const struct batche
 			struct copy *c, struct err *err)
 {
 	struct reader r = {.fn = copy_line, .ctx = c};
-	struct buf key = BUF_INIT, blob = BUF_INIT;
+	struct buf key = BUF_INIT;
 	int got = 1;
 	for (size_t i = 0; i < list->count && got > 0; i++) {
 		got = make_key(&key, prefix, list->batch[i].name, err);
 		if (got == 0)
-			got = read_batch(s, key.data, &list->batch[i], &r, &blob, err);
+			got = read_batch(s, key.data, &list->batch[i], &r, err);
 		if (got == 0)
 			got =
 			    err_set(err, ERR_CONFLICT, "batch '%s' vanished", list->batch[i].name);
@@ -351,7 +353,6 @@ static int copy_batches(struct store *s, const char *prefix, const struct batche
 	    (buf_ok(&c->out, err) != 0 || store_stage_add(c->stage, buf_span(&c->out), err) != 0))
 		got = -1;
 	buf_release(&key);
-	buf_release(&blob);
 	buf_release(&r.partial);
 	return got > 0 ? 0 : -1;
 }

@@ -26,10 +26,14 @@
 int journal_append(struct store *s, const char *prefix, struct span lines, uint64_t min_stamp,
 		   char name[static JOURNAL_NAME_MAX], struct err *err) MUST_CHECK;
 
+/* Longest line that is read whole. */
+#define JOURNAL_LINE_MAX ((size_t)16 << 20)
+
 /* Where a line stands: the batch's name and the line's number in it, from 1. */
 struct journal_place {
 	const char *batch;
 	uint64_t line;
+	bool cut; /* only its first JOURNAL_LINE_MAX bytes were kept */
 };
 
 /* One line, without its newline.  Non-zero stops the reading; for an error ${err} is set. */
@@ -69,7 +73,8 @@ struct journal_compaction {
  * Merge all batches into one, copying lines byte by byte, then remove them, newest first,
  * so that what is left of them at any moment is the beginning of the log.  ${keep}, if not
  * NULL, says whether to copy a line (it drops repeated ones).  ${dry_run}: only count.
- * ERR_TEMP: another compaction is under way, and was for ${wait_ms} (or STORE_WAIT).
+ * ERR_TEMP: another compaction is under way, and was for ${wait_ms} (or STORE_WAIT); ERR_DATA: a
+ * line is longer than JOURNAL_LINE_MAX (nothing is removed then).
  */
 typedef bool journal_keep_fn(void *ctx, struct span line);
 int journal_compact(struct store *s, const char *prefix, int wait_ms, bool zstd, bool dry_run,

@@ -42,6 +42,27 @@ void trial_writer_release(struct trial_writer *w)
 	*w = (struct trial_writer){0};
 }
 
+void trial_writer_follow(struct trial_writer *w, struct store *bucket)
+{
+	if (bucket == w->bucket)
+		return;
+	w->bucket = bucket;
+	free(w->cached);
+	w->cached = NULL;
+	w->n_cached = 0;
+	w->looked_us = 0;
+	w->covered = UINT64_MAX;
+	buf_clear(&w->news);
+	idset_release(&w->present);
+	idset_release(&w->batches);
+}
+
+void trial_writer_drop(struct trial_writer *w)
+{
+	buf_clear(&w->held);
+	w->count = 0;
+}
+
 void trial_writer_hold(struct trial_writer *w, const struct trial *t)
 {
 	buf_addspan(&w->held, t->line);
@@ -307,8 +328,7 @@ int trial_writer_flush(struct trial_writer *w, struct err *err)
 	if (k.lines.len && write_batch(w, key.data, &k, v.newest, err) != 0)
 		goto out;
 	save_cache(w);
-	buf_clear(&w->held);
-	w->count = 0;
+	trial_writer_drop(w);
 	ret = 0;
 out:
 	idset_release(&k.ids);

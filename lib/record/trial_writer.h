@@ -32,8 +32,14 @@ int trial_writer_init(struct trial_writer *w, struct store *bucket, const char *
 		      struct err *err) MUST_CHECK;
 void trial_writer_release(struct trial_writer *w);
 
+/* Go on in that bucket, with what is held, if the index has moved there. */
+void trial_writer_follow(struct trial_writer *w, struct store *bucket);
+
 /* Hold a well-formed Trial. */
 void trial_writer_hold(struct trial_writer *w, const struct trial *t);
+
+/* Forget what is held. */
+void trial_writer_drop(struct trial_writer *w);
 
 /*
  * Append what is held, in order, durable on return, leaving out what is there already.

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/name.h"
 #include "base/scan.h"
 
 struct bucket {
@@ -62,9 +63,16 @@ static int read_map(struct buckets *b, struct span text, struct err *err)
 			buf_clear(&target);
 			scan_decode(key, &name);
 			scan_decode(url, &target);
-			if (name.len == 0 || name.data[0] == '.' || strchr(name.data, '/')) {
-				ret = err_set(err, ERR_DATA, "'%s' is no name for a bucket",
-					      name.len ? name.data : "");
+			if (buf_ok(&name, err) != 0 || buf_ok(&target, err) != 0) {
+				ret = -1;
+				break;
+			}
+			const char *fault = name_fault(buf_span(&name));
+			if (!fault && target.len && memchr(target.data, 0, target.len))
+				fault = "has a directory with a NUL in it";
+			if (fault) {
+				ret = err_set(err, ERR_DATA, "bad bucket name '%.100s': it %s",
+					      name.len ? name.data : "", fault);
 				break;
 			}
 			struct bucket *k = find_bucket(b, buf_span(&name));
@@ -164,8 +172,13 @@ static int bucket_url(struct buckets *b, const struct bucket *k, struct buf *url
 
 struct store *buckets_get(struct buckets *b, const char *name, struct err *err)
 {
-	struct bucket *k = get_bucket(b, name, err);
+	const char *fault = name_fault(span_of(name));
 	struct buf url = BUF_INIT;
+	if (fault) {
+		err_set(err, ERR_DATA, "bad bucket name '%.100s': it %s", name, fault);
+		return NULL;
+	}
+	struct bucket *k = get_bucket(b, name, err);
 	if (!k || k->store)
 		return k ? k->store : NULL;
 	if (bucket_url(b, k, &url, err) == 0)

@@ -233,14 +233,19 @@ out:
 	return fd;
 }
 
-static struct store_lock *dir_lock(struct store *s, const char *key, int wait_ms, struct err *err)
+static struct store_lock *dir_lock(struct store *s, const char *key, bool shared, int wait_ms,
+				   struct err *err)
 {
 	struct dir_lock *l = mem_zeroed(1, sizeof *l, err);
 	if (!l)
 		return NULL;
 	l->base.backend = s->backend;
+	l->fd = -1;
+	/* Nobody can change what is on a file system that is read-only. */
+	if (shared && access(self(s)->path, W_OK) != 0 && errno == EROFS)
+		return &l->base;
 	l->fd = open_lock(s, key, err);
-	if (l->fd >= 0 && lock_file(l->fd, key, wait_ms, &s->warn, err) == 0)
+	if (l->fd >= 0 && lock_file(l->fd, shared, key, wait_ms, &s->warn, err) == 0)
 		return &l->base;
 	if (l->fd >= 0)
 		close(l->fd);
@@ -250,7 +255,9 @@ static struct store_lock *dir_lock(struct store *s, const char *key, int wait_ms
 
 static void dir_unlock(struct store_lock *l)
 {
-	close(((struct dir_lock *)l)->fd);
+	int fd = ((struct dir_lock *)l)->fd;
+	if (fd >= 0)
+		close(fd);
 	free(l);
 }
 
@@ -264,7 +271,7 @@ static int dir_lock_inherit(struct store_lock *l, struct err *err)
 static int dir_swap(struct store *s, const char *key, const struct store_tag *expect,
 		    struct span data, struct err *err)
 {
-	struct store_lock *l = dir_lock(s, key, s->patience_ms, err);
+	struct store_lock *l = dir_lock(s, key, false, s->patience_ms, err);
 	struct buf now = BUF_INIT;
 	struct store_tag tag;
 	int ret = -1;

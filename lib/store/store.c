@@ -162,10 +162,21 @@ void store_names_release(struct store_names *n)
 	*n = (struct store_names){0};
 }
 
-struct store_lock *store_lock(struct store *s, const char *key, int wait_ms, struct err *err)
+static struct store_lock *take_lock(struct store *s, const char *key, bool shared, int wait_ms,
+				    struct err *err)
 {
 	int ms = wait_ms == STORE_WAIT ? s->patience_ms : wait_ms;
-	return store_key_check(key, err) ? NULL : s->backend->lock(s, key, ms, err);
+	return store_key_check(key, err) ? NULL : s->backend->lock(s, key, shared, ms, err);
+}
+
+struct store_lock *store_lock(struct store *s, const char *key, int wait_ms, struct err *err)
+{
+	return take_lock(s, key, false, wait_ms, err);
+}
+
+struct store_lock *store_lock_shared(struct store *s, const char *key, int wait_ms, struct err *err)
+{
+	return take_lock(s, key, true, wait_ms, err);
 }
 
 void store_unlock(struct store_lock *l)

@@ -84,6 +84,10 @@ void store_names_release(struct store_names *n);
 struct store_lock;
 struct store_lock *store_lock(struct store *s, const char *key, int wait_ms,
 			      struct err *err) MUST_CHECK;
+
+/* The same, shared with others who ask for it so; only store_lock() excludes them. */
+struct store_lock *store_lock_shared(struct store *s, const char *key, int wait_ms,
+				     struct err *err) MUST_CHECK;
 void store_unlock(struct store_lock *l);
 
 /* Let a program that this process executes hold the lock on, until it and its children end. */

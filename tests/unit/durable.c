@@ -386,6 +386,14 @@ static void test_repeated_trial(void)
 	store_close(s);
 }
 
+static int set_far(void *ctx, struct index_meta *m, bool registered, struct err *e)
+{
+	(void)ctx;
+	(void)registered;
+	return index_meta_set(&m->index_name, "x", e) || index_meta_set(&m->bucket, "far", e) ? -1
+											       : 0;
+}
+
 /* What another process puts in bucket "far", where its record says index x is, and is killed. */
 static bool put_and_die(const char *url, const char *evalset)
 {
@@ -393,9 +401,7 @@ static bool put_and_die(const char *url, const char *evalset)
 	struct index_meta m = {0};
 	no_dir_sync = true;
 	bool good = catalog_open(&c, url, false, &err) == 0 &&
-		    index_meta_set(&m.index_name, "x", &err) == 0 &&
-		    index_meta_set(&m.bucket, "far", &err) == 0 &&
-		    catalog_index_put(&c, &m, &err) == 0;
+		    catalog_index_change(&c, "x", false, set_far, NULL, &m, &err) == 0;
 	struct store *far = good ? buckets_get(c.buckets, "far", &err) : NULL;
 	good = far && store_put(far, evalset, text("{}"), &err) == 0;
 	no_dir_sync = false;
@@ -411,12 +417,14 @@ static void test_where_a_record_says(void)
 	struct index_moved moved;
 	for (int i = 0; i < 3; i++) {
 		struct catalog c = {0};
+		struct catalog_index x = {0};
 		ok(put_and_die(url, "_hnsw_evals/e.json") && !is_safe(meta) && !is_safe(evalset) &&
 		       catalog_open(&c, url, true, &err) == 0,
 		   "an index elsewhere and its eval set may be lost");
 		if (i == 0)
-			ok(catalog_bucket_to_write(&c, "x", &err) && is_safe(meta),
+			ok(catalog_index_hold(&c, "x", &x, &err) == 0 && is_safe(meta),
 			   "but not where it is once somebody writes there");
+		catalog_index_release(&x);
 		if (i == 1) {
 			ok(catalog_index_move(&c, "x", "far", false, &moved, &err) == 0 &&
 			       is_safe(meta),
