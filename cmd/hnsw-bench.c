@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* hnsw-bench - measure an index against an eval set */
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -285,9 +284,8 @@ static int bench_operand(struct run *r, const char *operand, struct err *err)
 	if (strcmp(operand, "-") == 0)
 		return bench_records(r, 0, "stdin", err);
 	if (operand_is_records(operand)) {
-		int fd = open(operand, O_RDONLY | O_CLOEXEC);
-		int ret = fd < 0 ? err_sys(err, "cannot open '%s'", operand)
-				 : bench_records(r, fd, operand, err);
+		int fd = io_open_input(operand, err);
+		int ret = fd < 0 ? -1 : bench_records(r, fd, operand, err);
 		if (fd >= 0)
 			close(fd);
 		return ret;

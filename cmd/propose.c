@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* propose - print the next configs to try */
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -80,9 +79,9 @@ static int from_history(struct state *s, struct err *err)
 {
 	struct warn_to warn = cli_warn_to(&cli);
 	bool in = strcmp(o.history, "-") == 0;
-	int fd = in ? 0 : open(o.history, O_RDONLY | O_CLOEXEC);
+	int fd = in ? 0 : io_open_input(o.history, err);
 	if (fd < 0)
-		return err_sys(err, "cannot open '%s'", o.history);
+		return -1;
 	if (o.champion)
 		buf_adds(&s->champion, o.champion);
 	int ret = buf_ok(&s->champion, err);
@@ -99,9 +98,9 @@ static int read_pending(struct state *s, struct err *err)
 	struct io_lines lines;
 	struct span line;
 	bool in = strcmp(o.pending, "-") == 0;
-	int fd = in ? 0 : open(o.pending, O_RDONLY | O_CLOEXEC), got = -1;
+	int fd = in ? 0 : io_open_input(o.pending, err), got = -1;
 	if (fd < 0)
-		return err_sys(err, "cannot open '%s'", o.pending);
+		return -1;
 	if (io_lines_init(&lines, fd, o.pending, TRIAL_LINE_MAX, err) == 0) {
 		while ((got = io_lines_next(&lines, &line, err)) > 0) {
 			struct config c;

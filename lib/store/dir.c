@@ -417,12 +417,15 @@ static int dir_cache_path(struct store *s, const char *key, struct buf *out, str
 static int dir_sync(struct store *s, const char *prefix, struct err *err)
 {
 	char *path = full_path(s, prefix, err);
-	int fd = path ? io_open_dir(path, err) : -1, ret = -1;
+	struct err why;
+	int fd = path ? io_open_dir(path, &why) : -1, ret = -1;
 	if (fd >= 0) {
 		ret = settle(self(s), fd, prefix, err);
 		if (ret == 0)
-			ret = io_sync_dir(fd, path, err);
+			ret = io_sync_new(fd, path, err);
 		close(fd);
+	} else if (path) {
+		ret = io_missing() ? 0 : err_copy(err, &why);
 	}
 	free(path);
 	return ret;

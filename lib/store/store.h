@@ -106,8 +106,9 @@ int store_path(struct store *s, const char *key, struct buf *out, struct err *er
 int store_cache_path(struct store *s, const char *key, struct buf *out, struct err *err) MUST_CHECK;
 
 /*
- * Make durable what is seen below a prefix, though someone else is still writing it, or died before
- * it was.  Whoever acknowledges what was there already needs it.
+ * Make durable which blobs and prefixes are seen at a prefix, and above it, though someone else is
+ * still writing them, or died before they were.  Whoever acknowledges what was there already, or
+ * writes where a blob says, needs it.  Nothing there: nothing to do.
  */
 int store_sync(struct store *s, const char *prefix, struct err *err) MUST_CHECK;
 
