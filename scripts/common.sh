@@ -27,8 +27,48 @@ quiet=
 verbose=
 store=${HNSW_STORE:-./store}
 
+# shown TEXT: a line that is fit for a terminal: what is no UTF-8, and each character that
+# lib/base/show.h names, as '?'.
+shown() {
+	case $1 in
+	*[!\ -~]*) ;;
+	*)
+		printf '%s\n' "$1"
+		return
+		;;
+	esac
+	printf '%s\n' "$1" | awk '
+		BEGIN { for (i = 1; i < 256; i++) byte[sprintf("%c", i)] = i }
+		# The length of the character at a place, its number in c; 0: none is there.
+		function decode(s, at,   n, i, d) {
+			c = byte[substr(s, at, 1)]
+			n = c < 128 ? 1 : c < 194 || c > 244 ? 0 : c < 224 ? 2 : c < 240 ? 3 : 4
+			if (n > 1) c %= 2 ^ (7 - n)
+			for (i = 1; i < n; i++) {
+				d = byte[substr(s, at + i, 1)]
+				if (d < 128 || d > 191) return 0
+				c = c * 64 + d % 64
+			}
+			return n == 3 && (c < 2048 || (c >= 55296 && c < 57344)) || n == 4 && (c < 65536 || c > 1114111) ? 0 : n
+		}
+		function obeyed(c) {
+			return c < 32 || (c > 126 && c < 160) || c == 1564 || c == 8206 || c == 8207 ||
+				(c > 8231 && c < 8239) || (c > 8293 && c < 8298)
+		}
+		{
+			line = line (NR > 1 ? "?" : "")
+			for (at = 1; at <= length($0); at += n ? n : 1) {
+				n = decode($0, at)
+				line = line (n == 0 || obeyed(c) ? "?" : substr($0, at, n))
+			}
+		}
+		END { print line }'
+}
+
+prog=$(shown "$prog")
+
 say() {
-	printf '%s: %s\n' "$prog" "$*" >&2
+	shown "$prog: $*" >&2
 }
 
 note() {
@@ -45,7 +85,7 @@ die() {
 
 misuse() {
 	say "$*"
-	printf "try '%s --help'\n" "$prog" >&2
+	shown "try '$prog --help'" >&2
 	exit 2
 }
 
@@ -168,7 +208,8 @@ parse_words() {
 # want_count OPTION VALUE, want_share OPTION VALUE
 want_count() {
 	case $2 in
-	'' | *[!0-9]*) misuse "bad value '$2' for $1: expected a whole number" ;;
+	# Arithmetic of the shell takes a leading 0 for octal.
+	'' | *[!0-9]* | 0?* | ???????????????????*) misuse "bad value '$2' for $1: expected a whole number" ;;
 	esac
 }
 

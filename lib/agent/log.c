@@ -105,7 +105,9 @@ int agent_log_append(struct store *primary, const struct agent_entry *e, size_t 
 	char now[CLOCK_TEXT_MAX], name[JOURNAL_NAME_MAX];
 	struct buf prefix = BUF_INIT;
 	size_t start = lines->len;
-	uint64_t now_us = clock_wall_us(), newest = 0;
+	uint64_t now_us, newest = 0;
+	if (clock_now(&now_us, err) != 0)
+		return -1;
 	clock_format(now_us, now);
 	for (size_t i = 0; i < count; i++)
 		write_entry(lines, &e[i], now);
@@ -117,7 +119,7 @@ int agent_log_append(struct store *primary, const struct agent_entry *e, size_t 
 	if (ret == 0)
 		ret = journal_append(primary, prefix.data,
 				     (struct span){lines->data + start, lines->len - start},
-				     newest < CLOCK_STAMP_MAX ? newest + 1 : 0, name, err);
+				     journal_stamp_after(newest), name, err);
 	buf_release(&prefix);
 	return ret;
 }

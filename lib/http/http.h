@@ -24,6 +24,7 @@ struct http_setup {
 struct http_request {
 	struct buf body;
 	size_t max_answer; /* bytes that are taken of the answer's body */
+	uint32_t retries;  /* attempts after the first; next() finds those of the setup */
 	uint64_t tag[2];   /* the caller's */
 };
 
@@ -50,7 +51,7 @@ struct http_work {
 struct http *http_new(const struct http_setup *setup, struct err *err) MUST_CHECK;
 void http_free(struct http *h);
 
-/* The URL without its query, for messages. */
+/* The URL without its query, which may hold a secret: for messages and records. */
 const char *http_shown(const struct http *h);
 
 /*

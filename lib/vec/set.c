@@ -14,6 +14,7 @@
 #include "base/num.h"
 #include "vec/format_internal.h"
 
+#define STDIN_NAME "stdin" /* name of the part that was read there */
 #define STDIN_MAX ((size_t)1 << 40)
 
 const char *const vec_format_names[] = {
@@ -137,7 +138,7 @@ static int read_part(struct vec_part *p, struct vec_found *f, int fd, enum vec_f
 		data = buf_span(&b);
 	}
 	int ret = read_binary(f, format, data, p->name, err);
-	if (ret == 0 && b.data)
+	if (ret == 0 && b.data && !f->owned)
 		f->owned = b.data;
 	else
 		buf_release(&b);
@@ -173,7 +174,7 @@ static int add_part(struct vec_set *s, struct buf *ids, const char *path, enum v
 	struct vec_found f = {0};
 	int ret = -1, fd = -1;
 	bool is_stdin = strcmp(path, "-") == 0;
-	*p = (struct vec_part){.name = span_dup(span_of(is_stdin ? "stdin" : path))};
+	*p = (struct vec_part){.name = span_dup(span_of(is_stdin ? STDIN_NAME : path))};
 	s->parts++;
 	if (!p->name)
 		return err_nomem(err);
@@ -192,7 +193,7 @@ static int add_part(struct vec_set *s, struct buf *ids, const char *path, enum v
 	p->stride = f.stride;
 	p->rows = f.rows;
 	p->first = s->rows;
-	p->by_line = f.by_line;
+	p->first_line = f.first_line;
 	p->owned = f.owned;
 	f.owned = NULL;
 	if (f.rows && s->dim == 0)
@@ -299,6 +300,17 @@ void vec_set_release(struct vec_set *s)
 	*s = (struct vec_set)VEC_SET_INIT;
 }
 
+int vec_set_check_output(const struct vec_set *s, const char *output, struct err *err)
+{
+	for (size_t i = 0; i < s->parts; i++) {
+		const char *name = s->part[i].name;
+		if (io_check_output(output, name, err) != 0 ||
+		    (strcmp(name, STDIN_NAME) == 0 && io_check_output(output, "-", err) != 0))
+			return -1;
+	}
+	return 0;
+}
+
 void vec_set_forget(const struct vec_set *s)
 {
 	for (size_t i = 0; i < s->parts; i++)
@@ -326,8 +338,9 @@ int vec_set_fail(const struct vec_set *s, uint64_t row, struct err *err, const c
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof why, fmt, ap);
 	va_end(ap);
-	return err_set(err, ERR_DATA, "'%s' %s %llu: %s", p->name, p->by_line ? "line" : "row",
-		       (unsigned long long)(row - p->first + p->skipped + p->by_line), why);
+	return err_set(err, ERR_DATA, "'%s' %s %llu: %s", p->name,
+		       p->first_line ? "line" : "row",
+		       (unsigned long long)(row - p->first + p->skipped + p->first_line), why);
 }
 
 void vec_set_values(const struct vec_set *s, uint64_t row, float *out)
