@@ -74,6 +74,7 @@ static int take_row(void *ctx, const struct text_row *row, struct err *err)
 	if (!v)
 		return -1;
 	memcpy(v, row->v, row->dim * sizeof *v);
+	vec_rows_line(rows, row->line);
 	if (!row->has_id)
 		return 0;
 	buf_addspan(&rows->id_text, row->id);

@@ -91,11 +91,13 @@ set_bytes v.fvecs neg.fvecs 0 '\377\377\377\377'
 status 3 "a negative dimension" hnsw-info --vectors neg.fvecs
 set_bytes v.npy magic.npy 0 'X'
 status 3 "npy with a wrong magic" hnsw-info --vectors magic.npy
-sed 's/False/True /' v.npy >fortran.npy
-status 3 "npy in column order" hnsw-info --vectors fortran.npy
-says "row order" "named"
-sed "s/<f4/>f4/" v.npy >endian.npy
-status 3 "npy of big-endian floats" hnsw-info --vectors endian.npy
+sed 's/False/Maybe/' v.npy >order.npy
+status 3 "npy in an order that is none" hnsw-info --vectors order.npy
+sed "s/<f4/|f4/" v.npy >endian.npy
+status 3 "npy of floats in no byte order" hnsw-info --vectors endian.npy
+sed "s/<f4/<c8/" v.npy >complex.npy
+status 3 "npy of complex numbers" hnsw-info --vectors complex.npy
+says "has element type '<c8'," "named"
 sed 's/(50, 7)/(50,)  /' v.npy >flat.npy
 status 3 "npy of one dimension" hnsw-info --vectors flat.npy
 sed 's/(50, 7)/(5-, 7)/' v.npy >minus.npy
@@ -115,6 +117,122 @@ status 3 "files of different dimensions" hnsw-info --vectors v.npy w2v.txt
 says "'w2v.txt' has dimension 2, expected 7 as in 'v.npy'" "named"
 status 6 "a directory" hnsw-info --vectors --format fbin ./
 status 2 "a suffix that says nothing" "cp v.npy v.dat; hnsw-info --vectors v.dat"
+# ---- NumPy's other ways: column order, big-endian, shapes as they were ever written ----
+npy() { # DESCR ORDER SHAPE PACK VALUES...: on stdout
+	perl -e '($d, $o, $s, $p, @v) = @ARGV; $h = "{\x27descr\x27: \x27$d\x27, \x27fortran_order\x27: $o, \x27shape\x27: $s, }";
+		$h .= " " x (63 - (10 + length $h) % 64) . "\n"; print "\x93NUMPY\1\0", pack("v", length $h), $h, pack("$p*", @v)' "$@"
+}
+rows='[1,2] [3,4] [5,6] '
+for shape in '(3, 2)' '(3L, 2L)' '(3, 2,)' '( 3 , 2 )' '(3,2)'; do
+	npy '<f4' False "$shape" 'f<' 1 2 3 4 5 6 >s.npy
+	same "$rows" "npy of shape $shape" "hnsw-convert s.npy | jq -c .vector | tr '\n' ' '"
+done
+for shape in '(3, 2' '(3, 2, 1)' '(3 2)' '(,)' '()' '(3, 2L x)'; do
+	npy '<f4' False "$shape" 'f<' 1 2 3 4 5 6 >s.npy
+	status 3 "npy of shape $shape" hnsw-convert s.npy
+done
+for type in 'f4 f' 'f8 d' 'i4 l'; do
+	for order in '< False 1 2 3 4 5 6' '> False 1 2 3 4 5 6' '< True 1 3 5 2 4 6' '> True 1 3 5 2 4 6'; do
+		set -- $order
+		end=$1 way=$2
+		shift 2
+		npy "$end${type% *}" "$way" '(3, 2)' "${type#* }$end" "$@" >s.npy
+		same "$rows" "npy of $end${type% *}, columns first: $way" "hnsw-convert s.npy | jq -c .vector | tr '\n' ' '"
+	done
+done
+npy '>f2' True '(2, 2)' 'n' 15360 16896 16384 17408 >s.npy
+same '[1,2] [3,4] ' "npy of >f2 in columns" "hnsw-convert s.npy | jq -c .vector | tr '\n' ' '"
+for t in 'u1 C' 'i1 c'; do
+	npy "|${t% *}" True '(3, 2)' "${t#* }" 1 3 5 2 4 6 >s.npy
+	same "$rows" "npy of |${t% *} in columns" "hnsw-convert s.npy | jq -c .vector | tr '\n' ' '"
+done
+same "$rows" "in columns from stdin" "npy '>f4' True '(3, 2)' 'f>' 1 3 5 2 4 6 | hnsw-convert --from npy - | jq -c .vector | tr '\n' ' '"
+status 3 "npy in columns that lacks some" "npy '<f4' True '(3, 2)' 'f<' 1 2 3 4 5 >s.npy; hnsw-convert s.npy"
+
+# ---- what is a word, and what is a value ----
+plain() { printf '%s' "$1" | tr '\\' /; } # for names of tests
+# reads FORMAT TEXT WANT: ids and vectors; refuses FORMAT TEXT WHY
+reads() {
+	printf "$2" >t.txt
+	same "$3" "$1 reads $(plain "$2")" "hnsw-convert --from $1 t.txt | jq -c '[.id] + .vector' | tr '\n' ' '"
+}
+refuses() {
+	printf "$2" >t.txt
+	status 3 "$1 refuses $(plain "$2")" hnsw-convert --from "$1" t.txt
+	says "'t.txt' $3" "because: $3"
+}
+for f in text text-words; do
+	reads $f '3 2\nUnited States 1 2\nWorld War II 3 4\nParis 5 6\n' '["United States",1,2] ["World War II",3,4] ["Paris",5,6] '
+	reads $f 'United States 1 2\nParis 5 6\n' '["United States",1,2] ["Paris",5,6] '
+	reads $f 'a\t1 \t 2  \nb 3 4' '["a",1,2] ["b",3,4] '
+	reads $f '\n\na 1 2\n \t\nb 3 4\n\n' '["a",1,2] ["b",3,4] '
+	reads $f '\302\240 1 2\nb 3 4\n' '[" ",1,2] ["b",3,4] '
+	reads $f '\357\273\2772 2\r\na 1 2\r\nb 3 4\r\n' '["a",1,2] ["b",3,4] '
+	reads $f 'a 1 2\n42 3 4\n' "$(test $f = text && echo '["a",1,2] ["42",3,4] ' || echo '["a",1,2] ["42",3,4] ')"
+	refuses $f 'a 1 2\nb 3 4c 5 6\nd 7 8\n' 'line 2: has 3 numbers, expected a word and 2'
+	refuses $f 'a 1 2\nb 3 4 5\n' 'line 2: has 3 numbers'
+	refuses $f 'a 1 2\nb 3 4 c 5 6\n' 'line 2: has 4 numbers'
+	refuses $f 'a 1 2 b 3 4\nc 5 6\n' 'line 1: has 4 numbers'
+	refuses $f 'b 3\nc 5d 6\n' 'line 2: has 1 numbers'
+	refuses $f '2 2\na 1 2b 3 4\n' "$(test $f = text && echo 'line 2: has' || echo 'has 1 rows, its first line says 2')"
+	refuses $f 'a 1 nan 3\nb 2 3\n' 'line 1: has'
+	refuses $f 'a 1 2\nb 1e999 2\n' "line 2: value 1 is '1e999'"
+	refuses $f 'a 1 2\nb 0x1 2\n' "line 2: value 1 is '0x1'"
+	refuses $f 'a 1 2\nb 3 inf\n' "line 2: value 2 is 'inf'"
+	refuses $f 'a 1 2\nb 1,5 2,5\n' "line 2: value 1 is '1,5'"
+	refuses $f 'a 1 2\nb 1\0132 3\n' "line 2: value 1 is '1"
+	refuses $f 'a 1 2\rb 3 4\r' 'line 1: '
+	refuses $f 'a 1 2\n  3 4\n' 'line 2: has 2 values and no word'
+	refuses $f 'a 1 2\nb\000c 3 4\n' 'line 2: id has a NUL'
+	refuses $f 'w\377 1 2\nw\376 4 5\n' 'line 1: id has bytes that are no UTF-8'
+	refuses $f '2 2\na 1 2\nb 3 4\nc 5 6\n' 'has 3 rows, its first line says 2'
+	refuses $f '3 2\na 1 2\n\nb 3 4\nb 5 6\n' "row 2: id 'b' was already"
+	refuses $f '3 2\na 1 2\nb 3 4\nb 5 6\n' "line 4: id 'b' was already"
+	refuses $f '\377\376a\000' 'begins with a byte order mark of UTF-16'
+done
+refuses text 'word\n' 'line 1: has no values after its word'
+refuses text '1.5 2\n3 4 5\n' 'line 2: has 3 values, expected 2'
+refuses text '1 2\r3 4' "line 1: value 2 is '2"
+refuses text-words '  1 2\nb 3 4\n' 'line 1: begins with a blank'
+refuses text-words '2 2\n  1 2\nb 3 4\n' 'line 2: has 2 values and no word'
+refuses text '2 2\nApollo 11 1 2\nb 3 4\n' 'line 2: has 3 numbers'
+reads text-words '2 2\nApollo 11 1 2\nb 3 4\n' '["Apollo 11",1,2] ["b",3,4] '
+refuses text-words '2 2\n7 8 1 2\nb 3 4\n' 'line 2: has 4 numbers'
+reads text '1\n2\n3' '["0",1] ["1",2] ["2",3] '
+reads text '1 2.5\n3 4' '["0",1,2.5] ["1",3,4] '
+reads text '+1 .5 3.\n1e2 +0 0' '["0",1,0.5,3] ["1",100,0,0] '
+
+# ---- what is written is read again ----
+for v in '{"id":"0","vector":[1,2]} {"id":"1","vector":[3,4]}' '{"id":"7","vector":[5]} {"id":"b","vector":[6]}' \
+	'{"id":"1e5","vector":[5,6,7]}' '[2,2] [3,4]' '[1,2] [3,4]' '[3,1] [3,4]' '[1] [2]' '{"id":"nan","vector":[1,2]}' \
+	'{"id":"-","vector":[1,2]} {"id":"é","vector":[3,4]}'; do
+	printf '%s\n' $v | hnsw-convert - >want
+	check "as text and back: $(plain "$v")" "hnsw-convert want -o t.txt --from jsonl && hnsw-convert t.txt | cmp - want"
+done
+for id in '' 'a b' 'a\tb' 'a\rb' 'a\nb' '\ufeffa'; do
+	status 3 "no word of a text file: '$(plain "$id")'" "echo '{\"id\":\"$id\",\"vector\":[1,2]}' | hnsw-convert --to text -"
+done
+check "nothing of nothing" "hnsw-convert -N 0 v.npy --header --to text | hnsw-convert --from text - | test \$(wc -l) -eq 0"
+status 3 "NaN does not go into text" hnsw-convert nan.fbin --to text
+says "'nan.fbin' row 3: value 2 is not finite" "named"
+
+# ---- ids from a file ----
+printf '[1,2]\n[3,4]\n' >two.jsonl
+for ids in 'a\nb\n' 'a\nb' 'a\r\nb\r\n' '\357\273\277a\nb\n' 'a\n\357\273\277b\n'; do
+	printf "$ids" >ids
+	same '"a" "b" ' "ids of $(plain "$ids")" "hnsw-convert --ids ids two.jsonl | jq -c .id | tr '\n' ' '"
+done
+bad_ids() {
+	printf "$1" >ids
+	status 3 "no ids: $(plain "$1")" hnsw-convert --ids ids two.jsonl
+	says "'ids' $2" "named"
+}
+bad_ids 'w\nw\377\n' 'line 2: id has bytes that are no UTF-8'
+bad_ids 'a\nb\000\n' 'line 2: id has a NUL'
+bad_ids 'a\rb\n' 'line 1: has a carriage return'
+bad_ids 'a\nb\n\n' 'has 3 lines'
+bad_ids '\376\377\000a' 'begins with a byte order mark of UTF-16'
+
 check "a failed conversion leaves the old file" "echo old >keep.u8bin; hnsw-convert v.jsonl -o keep.u8bin 2>/dev/null; grep -q old keep.u8bin"
 check "and nothing else" 'test -z "$(find . -name ".tmp*")"'
 

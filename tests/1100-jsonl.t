@@ -36,6 +36,13 @@ refused "$(printf '{"id":"\377","vector":[1,2]}')" "bytes that are no UTF-8"
 refused '{"id":"b","vector":[1,2]} x' "trailing text"
 refused 'hello' "expected an object"
 refused '{"id":"b","x":[[[[1]]],"vector":[1,2]}' "column"
+refused '{"id":"b","id":"c","vector":[1,2]}' "key 'id' given twice"
+refused '{"id":"b","vector":[1,2],"vector":[1,2]}' "key 'vector' given twice"
+refused '{"id":"b","\u0076ector":[1,2],"vector":[1,2]}' "key 'vector' given twice"
+refused '{"id":"a\u0000","vector":[1,2]}' "id has a NUL"
+refused "$(printf '{"id":"b","vector":[1,2]}\r{"id":"c","vector":[1,2]}')" "trailing text"
+refused '{"id":"b","vector":["1","2"]}' "expected a finite number"
+refused '{"id":"b","vector":[0x1,2]}' "expected ',' or ']'"
 printf '{"vector":[1,2]}\n{"id":"b","vector":[1,2]}\n' >t.jsonl
 status 3 "an id where lines before had none" hnsw-convert t.jsonl
 says "has an id, though lines before it have none" "is told of"
@@ -52,6 +59,14 @@ accepted '{"x":{"vector":[9]},"id":"é\u0041\n","vector":[0.1]}' '{"id":"éA\n",
 accepted '[1,2]' '{"id":"0","vector":[1,2]}'
 accepted '{"id":"a","vector":[1.00000000000000000000000000000000001,1e-50]}' '{"id":"a","vector":[1,0]}'
 accepted '{"id":"a","vector":[0.1000000014901161193847656250,3.4028234663852886e38]}' '{"id":"a","vector":[0.1,3.4028235e+38]}'
+accepted '{"\u0069d":"a","vect\u006fr":[1]}' '{"id":"a","vector":[1]}'
+accepted "$(printf '\357\273\277{"id":"a","vector":[1]}')" '{"id":"a","vector":[1]}'
+check "keys that are not known may be deep" "perl -e 'print q({\"x\":), q([{\"y\":) x 60000, 1, q(}]) x 60000, q(,\"vector\":[1]}), qq(\n)' | hnsw-convert - | grep -qx '{\"id\":\"0\",\"vector\":\[1\]}'"
+status 3 "but not without end" "perl -e 'print q([) x 1000000' | sed 's/^/{\"x\":/' | hnsw-convert -"
+says "nested too deep" "named"
+check "a mark in the middle, of a file put behind another" "printf '\357\273\277[1]\n\357\273\277[2]\n' | hnsw-convert - | test \$(wc -l) -eq 2"
+status 3 "UTF-16" "printf '\377\376[\0001\000]\000' | hnsw-convert -"
+says "'stdin' begins with a byte order mark of UTF-16, expected UTF-8" "named"
 check "blank lines are left out" "printf '[1]\n\n  \n[2]\n' | hnsw-convert - | test \$(wc -l) -eq 2"
 check "a last line without its newline" "printf '[1]\n[2]' | hnsw-convert - | test \$(wc -l) -eq 2"
 check "CRLF" "printf '[1]\r\n[2]\r\n' | hnsw-convert - | test \$(wc -l) -eq 2"

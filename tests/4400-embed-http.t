@@ -88,6 +88,29 @@ status 3 "a text that is too long" "{ cat many; echo 'much too long a text for t
 says "'stdin' line 101: $url/api/embed answers 400: the input length exceeds" "is found in its batch"
 check "in few requests" "test \$(requests) -lt 24"
 
+# ---- texts on which the server fails, each time ----
+long='a text that is much too long'
+for at in 1 2 6 9; do
+	seq 9 | sed "${at}s/.*/$long/" >nine
+	status 3 "500 to text $at of 9" ask fails -S nines --lines --retries 1 nine
+	says "'nine' line $at: $url/api/embed answers 500 to the last attempt: input is too large" "its line is named"
+	check "and what stands before it is there" "test \$(wc -l <out) -eq $((at - 1)) && jq -es 'map(.text) == [range(1; $at) | tostring]' out"
+done
+rm -f served/log
+status 3 "in small batches" ask fails -S nines --lines --retries 1 --batch 2 nine
+check "what was embedded is in the cache: of one alone is asked" "! awk '\$2 != 1' served/log | grep . && test \$(requests) -le 5"
+printf '1\n2\n%s\n4\n%s\n6\n' "$long" "$long" >two
+for batch in 1 2 6; do
+	status 3 "two such texts, batches of $batch" ask fails --lines --retries 0 --batch $batch two
+	says "'two' line 3: " "the first is named"
+done
+status 3 "nothing but such a text" "echo '$long' | ask fails --lines --retries 1"
+says "'stdin' line 1: " "is its fault, as the server takes others"
+rm -f served/log
+status 5 "a server that fails on all" ask broken --lines --retries 1 nine
+says "answers 500 to the last attempt" "may be well again"
+check "is not asked for ever" "test \$(requests) -le 4"
+
 # ---- what may pass ----
 for model in busy once faint; do
 	check "asked again: $model" "ask $model <five | cmp - want"

@@ -112,6 +112,14 @@ bool span_same(struct span a, struct span b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+size_t text_mark(struct span s)
+{
+	if (s.n >= 3 && memcmp(s.p, "\xEF\xBB\xBF", 3) == 0)
+		return 3;
+	bool wide = s.n >= 2 && (memcmp(s.p, "\xFF\xFE", 2) == 0 || memcmp(s.p, "\xFE\xFF", 2) == 0);
+	return wide ? TEXT_MARK_WIDE : 0;
+}
+
 char *span_dup(struct span s)
 {
 	char *copy = malloc(s.n + 1);

@@ -58,6 +58,13 @@ static inline bool span_is(struct span a, const char *s)
 
 bool span_same(struct span a, struct span b);
 
+/*
+ * Length of the byte order mark of UTF-8 that a text begins with, 0 if there is none, or
+ * TEXT_MARK_WIDE if the text begins with that of UTF-16 (or UTF-32).
+ */
+#define TEXT_MARK_WIDE SIZE_MAX
+size_t text_mark(struct span s);
+
 /* A NUL-terminated copy, or NULL when memory runs out.  Free with free(). */
 char *span_dup(struct span s);
 

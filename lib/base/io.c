@@ -233,6 +233,21 @@ static int fill(struct io_lines *l, struct err *err)
 	return n > 0;
 }
 
+/* Leave out a byte order mark; one further down is that of a file put behind another. */
+static int skip_mark(const struct io_lines *l, struct span *line, struct err *err)
+{
+	size_t mark = text_mark(*line);
+	if (mark == TEXT_MARK_WIDE && l->number == 1)
+		return err_set(err, ERR_DATA,
+			       "'%s' begins with a byte order mark of UTF-16, expected UTF-8",
+			       l->name);
+	if (mark != TEXT_MARK_WIDE) {
+		line->p += mark;
+		line->n -= mark;
+	}
+	return 0;
+}
+
 int io_lines_next(struct io_lines *l, struct span *line, struct err *err)
 {
 	size_t looked = 0;
@@ -246,8 +261,10 @@ int io_lines_next(struct io_lines *l, struct span *line, struct err *err)
 				return too_long(l, err);
 			*line = (struct span){from, n};
 			l->pos += n + (nl != NULL);
+			if (n && from[n - 1] == '\r')
+				line->n--;
 			l->number++;
-			return 1;
+			return skip_mark(l, line, err) == 0 ? 1 : -1;
 		}
 		looked = have;
 		int got = fill(l, err);

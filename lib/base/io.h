@@ -52,9 +52,10 @@ void io_map_forget(const struct io_map *m);
 void io_map_close(struct io_map *m);
 
 /*
- * Lines of a descriptor.  A line is handed out without its newline and followed by
- * at least NUM_PADDING readable bytes, the first of which is a newline or NUL; it
- * lives until the next call.  The last line may lack its newline.
+ * Lines of a descriptor.  A line is handed out without its newline, or CR and newline, and
+ * followed by at least NUM_PADDING readable bytes, the first of which is a CR, a newline or
+ * NUL; it lives until the next call.  The last line may lack its newline.  A byte order mark
+ * of UTF-8 before a line is left out; text that is UTF-16 by its mark is ERR_DATA.
  */
 struct io_lines {
 	int fd;

@@ -9,7 +9,28 @@
 
 void scan_init(struct scan *s, struct span text)
 {
-	*s = (struct scan){.p = text.p, .begin = text.p, .end = text.p + text.n, .first = true};
+	size_t mark = text_mark(text);
+	bool wide = mark == TEXT_MARK_WIDE;
+	s->p = s->begin = text.p + (wide ? 0 : mark);
+	s->end = text.p + text.n;
+	s->why = wide ? "text in UTF-16, expected UTF-8" : NULL;
+	s->loose = s->loose_at = NULL;
+	s->first = true;
+}
+
+void scan_note(struct scan *s, const char *at, const char *why)
+{
+	if (!s->loose) {
+		s->loose = why;
+		s->loose_at = at;
+	}
+}
+
+void scan_once(struct scan *s, struct span key, unsigned *seen, unsigned bit)
+{
+	if (*seen & bit)
+		scan_note(s, key.p >= s->begin && key.p < s->end ? key.p : s->p, "a key given twice");
+	*seen |= bit;
 }
 
 void scan_fail(struct scan *s, const char *why)
@@ -83,10 +104,32 @@ static bool more(struct scan *s, char close, const char *why)
 	return true;
 }
 
+static int hex4(const char *p, const char *end);
+
+/* Undo the escapes of a key if nothing in it needs them. */
+static void plain_key(struct scan *s, struct span *key)
+{
+	size_t n = 0;
+	for (const char *p = key->p, *end = p + key->n; p < end; n++) {
+		int c = (unsigned char)*p;
+		if (c == '\\')
+			c = p[1] == 'u' ? hex4(p + 2, end) : 0;
+		p += *p == '\\' ? 6 : 1;
+		if (n == sizeof s->name || !(c == '_' || (c >= '0' && c <= '9') ||
+					     (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')))
+			return;
+		s->name[n] = (char)c;
+	}
+	*key = (struct span){s->name, n};
+}
+
 bool scan_member(struct scan *s, struct span *key)
 {
-	return more(s, '}', "expected ',' or '}'") && scan_string(s, key) &&
-	       take(s, ':', "expected ':'");
+	if (!more(s, '}', "expected ',' or '}'") || !scan_string(s, key))
+		return false;
+	if (memchr(key->p, '\\', key->n))
+		plain_key(s, key);
+	return take(s, ':', "expected ':'");
 }
 
 bool scan_item(struct scan *s)
@@ -264,10 +307,15 @@ bool scan_f64(struct scan *s, double *v)
 bool scan_u64(struct scan *s, uint64_t *v)
 {
 	double d;
+	scan_peek(s);
+	const char *begin = s->p;
 	if (!number(s, &d))
 		return false;
 	if (!(d >= 0 && d <= 9007199254740992.0) || d != (double)(uint64_t)d)
 		return fail(s, "expected a whole number in 0..2^53");
+	for (const char *p = begin; p < s->p; p++)
+		if (*p < '0' || *p > '9')
+			scan_note(s, p, "a whole number that is not written in digits only");
 	*v = (uint64_t)d;
 	return true;
 }
@@ -295,10 +343,16 @@ bool scan_null(struct scan *s)
 	return scan_peek(s) == 'n' && word(s, "null", 4);
 }
 
+static void set_bit(uint64_t *bits, uint32_t i, bool on)
+{
+	uint64_t bit = (uint64_t)1 << i % 64, before = i % 64 ? bits[i / 64] : 0;
+	bits[i / 64] = on ? before | bit : before & ~bit;
+}
+
 bool scan_skip(struct scan *s, struct span *raw)
 {
-	bool in_object[SCAN_MAX_DEPTH];
-	int depth = 0;
+	uint64_t in_object[SCAN_MAX_DEPTH / 64]; /* a bit a level */
+	uint32_t depth = 0;
 	double ignored;
 	bool flag;
 	char c = scan_peek(s);
@@ -309,7 +363,7 @@ bool scan_skip(struct scan *s, struct span *raw)
 		case '[':
 			if (depth == SCAN_MAX_DEPTH)
 				return fail(s, "nested too deep");
-			in_object[depth++] = c == '{';
+			set_bit(in_object, depth++, c == '{');
 			s->p++;
 			s->first = true;
 			break;
@@ -336,7 +390,8 @@ bool scan_skip(struct scan *s, struct span *raw)
 			if (depth == 0)
 				goto done;
 			struct span key;
-			if (in_object[depth - 1] ? scan_member(s, &key) : scan_item(s))
+			bool member = in_object[(depth - 1) / 64] >> (depth - 1) % 64 & 1;
+			if (member ? scan_member(s, &key) : scan_item(s))
 				break;
 			depth--;
 		}
@@ -491,6 +546,15 @@ void scan_quote(struct buf *out, struct span text)
 		p++;
 	}
 	buf_addc(out, '"');
+}
+
+bool scan_is_utf8(struct span text)
+{
+	const char *p = text.p, *end = text.p + text.n;
+	for (size_t n; p < end; p += n)
+		if ((n = scan_utf8_len(p, end)) == 0)
+			return false;
+	return true;
 }
 
 bool scan_text_is(struct span raw, struct span text)

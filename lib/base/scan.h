@@ -7,13 +7,16 @@
 
 #include "base/buf.h"
 
-#define SCAN_MAX_DEPTH 256
+#define SCAN_MAX_DEPTH 262144 /* of what is skipped */
+#define SCAN_NAME_MAX 40
 
 /*
  * A strict pull reader of one JSON text (RFC 8259) that allocates nothing and
  * hands out spans of the text itself, so that whatever is not changed can be
  * written again byte by byte.  (libjq 1.6 would round integers above 2^53, print
  * 0.96 as 0.95999999999999996, and accept NaN.)
+ *
+ * A byte order mark before the text is left out; one of UTF-16 is an error.
  *
  * Every function skips blanks first.  Those that return bool return false on an
  * error as well as on a "no"; scan_failed() tells which.  After an error every
@@ -33,6 +36,9 @@ struct scan {
 	const char *p, *begin, *end;
 	const char *why; /* a constant string once something failed, else NULL */
 	bool first;	 /* no member or item of the innermost container was read yet */
+	/* The first thing, if any, that we read and stricter readers do not, and where it is. */
+	const char *loose, *loose_at;
+	char name[SCAN_NAME_MAX]; /* a key whose escapes were undone */
 };
 
 void scan_init(struct scan *s, struct span text);
@@ -41,13 +47,18 @@ void scan_init(struct scan *s, struct span text);
 char scan_peek(struct scan *s);
 
 bool scan_object(struct scan *s);		    /* take '{' */
-bool scan_member(struct scan *s, struct span *key); /* next key, its escapes as written; */
-						    /* false: took the '}' */
+
+/*
+ * The next key; false: took the '}'.  If all its escapes stand for letters, digits or '_', they
+ * are undone, and the key lives until the next call; else it is as written.
+ */
+bool scan_member(struct scan *s, struct span *key);
 bool scan_array(struct scan *s);		    /* take '[' */
 bool scan_item(struct scan *s);			    /* another item follows; false: took ']' */
 bool scan_string(struct scan *s, struct span *raw); /* inside of the quotes, as written */
 bool scan_f64(struct scan *s, double *v);	    /* finite */
-bool scan_u64(struct scan *s, uint64_t *v);	    /* a whole number, 0..2^53 */
+bool scan_u64(struct scan *s, uint64_t *v);	    /* a whole number, 0..2^53; loose if it is */
+						    /* not written in digits only: 80.0, 1e2 */
 bool scan_bool(struct scan *s, bool *v);
 bool scan_null(struct scan *s);			  /* takes null if it is next */
 bool scan_skip(struct scan *s, struct span *raw); /* any value; ${raw} may be NULL */
@@ -67,6 +78,12 @@ static inline bool scan_failed(const struct scan *s)
 
 /* Mark the text as not what was expected; ${why} is a constant string. */
 void scan_fail(struct scan *s, const char *why);
+
+/* Note that what begins at ${at} is read though stricter readers do not; ${why} is constant. */
+void scan_note(struct scan *s, const char *at, const char *why);
+
+/* Note a key that comes again: ${seen} has the bits of those before. */
+void scan_once(struct scan *s, struct span key, unsigned *seen, unsigned bit);
 
 /* 1-based column of the point reached. */
 size_t scan_column(const struct scan *s);

@@ -65,8 +65,8 @@ struct embed_rows {
 
 /*
  * Embed ${n} texts.  What was answered before a failure is in the cache.  ERR_TEMP: no answer,
- * after all attempts; ERR_DATA: a bad answer, or texts that the server refuses; then ${bad},
- * otherwise SIZE_MAX, is the number of the text.
+ * after all attempts; ERR_DATA: a bad answer, or a text that the server refuses or fails on; then
+ * ${bad}, otherwise SIZE_MAX, is the number of the text, and ${out} has those before it.
  */
 int embedder_run(struct embedder *e, const struct span *text, size_t n, struct embed_rows *out,
 		 size_t *bad, struct err *err) MUST_CHECK;

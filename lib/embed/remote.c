@@ -15,9 +15,16 @@
 #define VALUE_BYTES 64		      /* more than any server prints for one value */
 #define SAID_BYTES 300
 
+/* Asked of a server that has answered nothing yet but that it failed: whether it is down, or
+ * cannot take a text. */
+#define PROBE_TEXT "a"
+
 struct range {
-	size_t from, to;
+	size_t from, to; /* of the pick; PROBE: no text of it */
+	bool failed;	 /* a part of what the server failed on, after all attempts */
 };
+
+static const struct range PROBE = {SIZE_MAX, SIZE_MAX, true};
 
 struct remote {
 	struct remote_setup setup;
@@ -32,9 +39,12 @@ struct remote {
 	size_t n, at;
 	struct range *again; /* halves of what was refused */
 	size_t n_again, room;
+	bool answered;
+	enum { PROBE_NONE, PROBE_DUE, PROBE_SENT } probe; /* nothing else is sent meanwhile */
+	size_t first_bad; /* what the server refuses, or SIZE_MAX; nothing beyond is asked for */
+	struct err why;
 	remote_row_fn *row;
 	void *ctx;
-	size_t *bad;
 };
 
 /* ---- setting up ---- */
@@ -134,6 +144,8 @@ static void write_body(const struct remote *r, struct range g, struct buf *body)
 	json_kv_cstr(&j, "model", r->setup.options->model);
 	json_key(&j, "input");
 	json_open(&j, '[');
+	if (g.from == PROBE.from)
+		json_str(&j, span_of(PROBE_TEXT));
 	for (size_t i = g.from; i < g.to; i++)
 		json_str(&j, r->text[r->pick[i]]);
 	json_close(&j, ']');
@@ -152,7 +164,7 @@ static void write_body(const struct remote *r, struct range g, struct buf *body)
 /* As many of the texts that come next as one request is to have. */
 static struct range next_batch(struct remote *r)
 {
-	struct range g = {r->at, r->at};
+	struct range g = {r->at, r->at, false};
 	size_t bytes = 0;
 	while (g.to < r->n && g.to - g.from < r->batch &&
 	       (g.to == g.from || bytes < BODY_MAX_BYTES))
@@ -161,16 +173,38 @@ static struct range next_batch(struct remote *r)
 	return g;
 }
 
+/* The next range that is still wanted: 1; 0: none. */
+static int next_range(struct remote *r, struct range *g)
+{
+	if (r->probe != PROBE_NONE) {
+		bool due = r->probe == PROBE_DUE;
+		*g = PROBE;
+		r->probe = PROBE_SENT;
+		return due;
+	}
+	while (r->n_again) {
+		*g = r->again[--r->n_again];
+		if (g->from < r->first_bad)
+			return 1;
+	}
+	if (r->at == r->n || r->at >= r->first_bad)
+		return 0;
+	*g = next_batch(r);
+	return 1;
+}
+
 static int next_request(void *ctx, struct http_request *q, struct err *err)
 {
 	struct remote *r = ctx;
+	struct range g;
 	(void)err;
-	if (r->n_again == 0 && r->at == r->n)
+	if (!next_range(r, &g))
 		return 0;
-	struct range g = r->n_again ? r->again[--r->n_again] : next_batch(r);
 	write_body(r, g, &q->body);
 	q->max_answer =
-	    ANSWER_ROOM + (g.to - g.from) * (r->dim ? r->dim : VEC_MAX_DIM) * VALUE_BYTES;
+	    ANSWER_ROOM + (g.to - g.from + 1) * (r->dim ? r->dim : VEC_MAX_DIM) * VALUE_BYTES;
+	if (g.failed && q->retries > 1)
+		q->retries = 1;
 	q->tag[0] = g.from;
 	q->tag[1] = g.to;
 	return 1;
@@ -198,11 +232,9 @@ static int take_vectors(struct remote *r, struct range g, const struct http_answ
 	return 0;
 }
 
-/* The second half lies below the first, so texts are tried in order. */
-static int ask_halves(struct remote *r, struct range g, struct err *err)
+static int ask_again(struct remote *r, struct range g, struct err *err)
 {
-	size_t mid = g.from + (g.to - g.from) / 2;
-	if (r->n_again + 2 > r->room) {
+	if (r->n_again == r->room) {
 		size_t room = r->room ? 2 * r->room : 64;
 		struct range *grown = mem_resize(r->again, room, sizeof *grown, err);
 		if (!grown)
@@ -210,9 +242,17 @@ static int ask_halves(struct remote *r, struct range g, struct err *err)
 		r->again = grown;
 		r->room = room;
 	}
-	r->again[r->n_again++] = (struct range){mid, g.to};
-	r->again[r->n_again++] = (struct range){g.from, mid};
+	r->again[r->n_again++] = g;
 	return 0;
+}
+
+/* The second half lies below the first, so texts are tried in order. */
+static int ask_halves(struct remote *r, struct range g, bool failed, struct err *err)
+{
+	size_t mid = g.from + (g.to - g.from) / 2;
+	return ask_again(r, (struct range){mid, g.to, failed}, err) == 0
+		   ? ask_again(r, (struct range){g.from, mid, failed}, err)
+		   : -1;
 }
 
 /* A server may repeat the key that it refuses. */
@@ -243,22 +283,61 @@ static int refuse(struct remote *r, const struct http_answer *a, struct err *err
 	return -1;
 }
 
+/* A text that is refused; what stands before it is still asked for. */
+static void set_bad(struct remote *r, size_t at, const struct err *why)
+{
+	if (at >= r->first_bad)
+		return;
+	r->first_bad = at;
+	r->why = *why;
+	r->why.code = ERR_DATA;
+}
+
+/* A range on which the server failed is cut in halves once it is known that it is not down. */
+static int take_failure(struct remote *r, struct range g, const struct http_answer *a,
+			struct err *err)
+{
+	struct err why;
+	if (r->answered && g.to - g.from > 1)
+		return ask_halves(r, g, true, err);
+	if (r->answered) {
+		if (refuse(r, a, &why) != 0)
+			set_bad(r, g.from, &why);
+		return 0;
+	}
+	g.failed = true;
+	if (r->probe == PROBE_NONE)
+		r->probe = PROBE_DUE;
+	return ask_again(r, g, err);
+}
+
 static int take_answer(void *ctx, const struct http_request *q, const struct http_answer *a,
 		       struct err *err)
 {
 	struct remote *r = ctx;
-	struct range g = {(size_t)q->tag[0], (size_t)q->tag[1]};
+	struct range g = {(size_t)q->tag[0], (size_t)q->tag[1], false};
 	bool about_texts = a->status == 400 || a->status == 413 || a->status == 422;
+	bool failed = a->status == 500; /* some say so of a text that is too long, or gives NaN */
+	r->answered |= a->status == 200;
+	if (g.from == PROBE.from) {
+		r->probe = PROBE_NONE;
+		return r->answered ? 0 : refuse(r, a, err);
+	}
 	if (a->status == 200)
 		return take_vectors(r, g, a, err);
-	if (!about_texts || g.to - g.from == 1) {
-		if (about_texts)
-			*r->bad = r->pick[g.from];
+	if (failed)
+		return take_failure(r, g, a, err);
+	if (!about_texts)
 		return refuse(r, a, err);
+	if (g.to - g.from > 1) {
+		if (a->status == 413)
+			r->batch = (g.to - g.from + 1) / 2;
+		return ask_halves(r, g, false, err);
 	}
-	if (a->status == 413)
-		r->batch = (g.to - g.from + 1) / 2;
-	return ask_halves(r, g, err);
+	struct err why;
+	if (refuse(r, a, &why) != 0)
+		set_bad(r, g.from, &why);
+	return 0;
 }
 
 int remote_run(struct remote *r, const struct span *text, const size_t *pick, size_t n,
@@ -272,9 +351,15 @@ int remote_run(struct remote *r, const struct span *text, const size_t *pick, si
 	r->n_again = 0;
 	r->row = row;
 	r->ctx = ctx;
-	r->bad = bad;
-	if (http_post_all(r->http, &work, err) == 0)
+	r->first_bad = SIZE_MAX;
+	r->probe = PROBE_NONE;
+	int ret = http_post_all(r->http, &work, err);
+	if (ret == 0 && r->first_bad == SIZE_MAX)
 		return 0;
+	if (ret == 0) {
+		*bad = pick[r->first_bad];
+		*err = r->why;
+	}
 	hide_key(r, err->msg);
 	return -1;
 }

@@ -28,8 +28,9 @@ int remote_about(const struct remote *r, struct buf *out, struct err *err) MUST_
 typedef int remote_row_fn(void *ctx, size_t i, const float *v, uint32_t dim, struct err *err);
 
 /*
- * Ask for the vectors of the texts whose numbers are ${pick}; they come in any order.  A batch that
- * the server refuses is halved until the text that it is about is found: ${bad}.
+ * Ask for the vectors of the texts whose numbers are ${pick}, which increase; they come in any
+ * order.  A batch that the server refuses, or on which it fails (500) after all attempts, is halved
+ * until the first text that it is about is found: ${bad}; all before it are then there.
  */
 int remote_run(struct remote *r, const struct span *text, const size_t *pick, size_t n,
 	       remote_row_fn *row, void *ctx, size_t *bad, struct err *err) MUST_CHECK;

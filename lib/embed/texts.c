@@ -39,6 +39,8 @@ static int parse_line(struct window *w, struct line *l, struct span line, struct
 	if (scan_object(&s))
 		while (scan_member(&s, &key)) {
 			if (span_is(key, "id")) {
+				if (id.p)
+					scan_fail(&s, "key 'id' given twice");
 				quoted = scan_peek(&s) == '"';
 				if (quoted)
 					scan_string(&s, &id);
@@ -47,6 +49,8 @@ static int parse_line(struct window *w, struct line *l, struct span line, struct
 				else
 					scan_fail(&s, "expected a string or a number as id");
 			} else if (span_is(key, "text")) {
+				if (text.p)
+					scan_fail(&s, "key 'text' given twice");
 				scan_string(&s, &text);
 			} else {
 				scan_skip(&s, NULL);
@@ -66,10 +70,26 @@ static int parse_line(struct window *w, struct line *l, struct span line, struct
 	return 0;
 }
 
+/* Other texts would not stay apart on their way: what a request or a record holds is UTF-8. */
+static int check_plain(struct span line, struct err *err)
+{
+	if (!scan_is_utf8(line))
+		return err_set(err, ERR_DATA, "has bytes that are no UTF-8");
+	if (memchr(line.p, 0, line.n))
+		return err_set(err, ERR_DATA, "has a NUL");
+	return memchr(line.p, '\r', line.n)
+		   ? err_set(err, ERR_DATA,
+			     "has a carriage return within it, expected lines that end in LF or "
+			     "CRLF")
+		   : 0;
+}
+
 static int hold(struct window *w, struct span line, uint64_t number, struct err *err)
 {
 	struct line *l = &w->line[w->n];
 	*l = (struct line){.id = w->held.len, .text = w->held.len, .number = number};
+	if (w->t->plain && check_plain(line, err) != 0)
+		return -1;
 	if (w->t->plain)
 		buf_addspan(&w->held, line);
 	else if (parse_line(w, l, line, err) != 0)
@@ -88,16 +108,20 @@ static int flush(struct window *w, struct err *err)
 	for (size_t i = 0; i < n; i++)
 		w->text[i] = (struct span){p + w->line[i].text, w->line[i].end - w->line[i].text};
 	w->n = 0;
-	if (embedder_run(w->t->embedder, w->text, n, &rows, &bad, err) != 0)
-		return bad == SIZE_MAX ? -1
-				       : err_prefix(err, "'%s' line %llu", w->name,
-						    (unsigned long long)w->line[bad].number);
-	for (size_t i = 0; i < n; i++) {
+	struct err refused;
+	int ret = embedder_run(w->t->embedder, w->text, n, &rows, &bad, &refused);
+	if (ret != 0 && bad == SIZE_MAX) {
+		*err = refused;
+		return -1;
+	}
+	/* What stands before a text that is refused is handed on first. */
+	for (size_t i = 0; i < (ret == 0 ? n : bad); i++) {
 		const struct line *l = &w->line[i];
 		struct text_row row = {.has_id = l->has_id,
 				       .id = {p + l->id, l->text - l->id},
 				       .text = w->text[i],
 				       .number = w->t->count++,
+				       .line = l->number,
 				       .v = rows.v + i * rows.dim,
 				       .dim = rows.dim};
 		if (w->t->row(w->t->ctx, &row, err) != 0)
@@ -106,6 +130,11 @@ static int flush(struct window *w, struct err *err)
 						     : -1;
 	}
 	buf_clear(&w->held);
+	if (ret != 0) {
+		*err = refused;
+		return err_prefix(err, "'%s' line %llu", w->name,
+				  (unsigned long long)w->line[bad].number);
+	}
 	return 0;
 }
 

@@ -9,6 +9,7 @@ struct text_row {
 	bool has_id;
 	struct span id, text;
 	uint64_t number; /* of the text, from 0 on */
+	uint64_t line;	 /* of its file, from 1 on */
 	const float *v;
 	uint32_t dim;
 };
@@ -18,7 +19,7 @@ typedef int text_row_fn(void *ctx, const struct text_row *row, struct err *err);
 /* Texts of any number of files, a line each, embedded and handed on in their order. */
 struct texts {
 	struct embedder *embedder;
-	bool plain;	/* lines are texts; else they are {"id":"x","text":"..."}, the id a string,
+	bool plain;	/* lines are texts, in UTF-8; else they are {"id":"x","text":"..."}, the id a string,
 			   a number or absent, and blank lines are none */
 	uint64_t limit; /* stop after so many; 0: no limit */
 	text_row_fn *row;

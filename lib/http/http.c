@@ -238,7 +238,7 @@ static int start(struct http *h, struct slot *s, struct err *err)
 /* Plan another attempt; false if there is none left, or no time for it. */
 static bool try_later(struct http *h, struct slot *s)
 {
-	if (s->attempts > h->setup.retries)
+	if (s->attempts > s->r.retries)
 		return false;
 	double pause = BACKOFF_FIRST_S;
 	for (uint32_t i = 1; i < s->attempts && pause < BACKOFF_MAX_S; i++)
@@ -294,7 +294,7 @@ static int no_answer(struct http *h, struct slot *s, CURLcode code, struct err *
 		return err_set(err, ERR_ENV, "%s: %s", h->shown, why);
 	if (try_later(h, s))
 		return 0;
-	if (h->deadline_ns && s->attempts <= h->setup.retries)
+	if (h->deadline_ns && s->attempts <= s->r.retries)
 		return past_deadline(h, why, err);
 	return err_set(err, ERR_TEMP, "%s: %s (attempt %u, no further ones)", h->shown, why,
 		       s->attempts);
@@ -331,6 +331,7 @@ static int start_all(struct http *h, const struct http_work *w, struct err *err)
 		struct slot *s = &h->slot[i];
 		if (s->state == SLOT_FREE && more) {
 			buf_clear(&s->r.body);
+			s->r.retries = h->setup.retries;
 			more = w->next(w->ctx, &s->r, err);
 			if (more < 0 || (more && buf_ok(&s->r.body, err) != 0))
 				return -1;

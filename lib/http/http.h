@@ -24,6 +24,7 @@ struct http_setup {
 struct http_request {
 	struct buf body;
 	size_t max_answer; /* bytes that are taken of the answer's body */
+	uint32_t retries;  /* attempts after the first; next() finds those of the setup */
 	uint64_t tag[2];   /* the caller's */
 };
 

@@ -67,95 +67,6 @@ int vec_read_bin(struct vec_found *f, enum vec_type type, struct span data, cons
 	return 0;
 }
 
-/* The text after "key": in a .npy header, blanks skipped; NULL if the key is missing. */
-static const char *npy_value(const char *header, const char *key)
-{
-	const char *p = strstr(header, key);
-	if (!p)
-		return NULL;
-	p += strlen(key);
-	while (*p == ' ' || *p == ':')
-		p++;
-	return p;
-}
-
-int vec_read_npy(struct vec_found *f, struct span data, const char *name, struct err *err)
-{
-	static const struct {
-		const char *descr;
-		enum vec_type type;
-	} descrs[] = {{"'<f4'", VEC_F32}, {"'<f8'", VEC_F64}, {"'<f2'", VEC_F16},
-		      {"'|u1'", VEC_U8},  {"'|i1'", VEC_I8},  {"'<i4'", VEC_I32}};
-	if (data.n < 12 || memcmp(data.p, "\x93NUMPY", 6) != 0)
-		return err_set(err, ERR_DATA, "'%s' is not a .npy file", name);
-	size_t start = data.p[6] == 1 ? 10 : 12, len;
-	if (data.p[6] < 1 || data.p[6] > 3)
-		return err_set(err, ERR_DATA, "'%s' has .npy version %d, expected 1 to 3", name,
-			       data.p[6]);
-	uint16_t len16;
-	uint32_t len32;
-	memcpy(&len16, data.p + 8, 2);
-	memcpy(&len32, data.p + 8, 4);
-	len = data.p[6] == 1 ? len16 : len32;
-	if (len > data.n - start || len > 65536)
-		return err_set(err, ERR_DATA, "'%s' has a bad .npy header: %zu bytes long", name,
-			       len);
-	char *header = span_dup((struct span){data.p + start, len});
-	if (!header)
-		return err_nomem(err);
-	int ret = -1;
-	const char *descr = npy_value(header, "'descr'"),
-		   *order = npy_value(header, "'fortran_order'"),
-		   *shape = npy_value(header, "'shape'");
-	if (!descr || !order || !shape) {
-		err_set(err, ERR_DATA, "'%s' has a bad .npy header", name);
-		goto out;
-	}
-	size_t i, n = sizeof descrs / sizeof descrs[0];
-	for (i = 0; i < n; i++)
-		if (strncmp(descr, descrs[i].descr, 5) == 0)
-			break;
-	if (i == n) {
-		err_set(err, ERR_DATA,
-			"'%s' has element type %.8s, expected '<f4', '<f8', '<f2', '|u1', '|i1' or "
-			"'<i4'",
-			name, descr);
-		goto out;
-	}
-	if (strncmp(order, "False", 5) != 0) {
-		err_set(err, ERR_DATA, "'%s' is in column (Fortran) order, expected row order",
-			name);
-		goto out;
-	}
-	char *end;
-	unsigned long long rows, dim;
-	if (*shape != '(' || (rows = strtoull(shape + 1, &end, 10), *end != ',') ||
-	    (dim = strtoull(end + 1, &end, 10), *end != ')') || dim == 0 || strchr(shape, '-')) {
-		err_set(err, ERR_DATA, "'%s' has shape %.40s, expected (rows, dimension)", name,
-			shape);
-		goto out;
-	}
-	if (dim < 1 || dim > VEC_MAX_DIM) {
-		bad_dim(dim > UINT32_MAX ? UINT32_MAX : (uint32_t)dim, name, err);
-		goto out;
-	}
-	size_t stride = dim * vec_type_bytes(descrs[i].type), bytes;
-	if (!num_mul(rows, stride, &bytes) || bytes != data.n - start - len) {
-		err_set(err, ERR_DATA,
-			"'%s' has %zu bytes of data, its header (%llu rows of dimension %llu) asks "
-			"for more or less",
-			name, data.n - start - len, rows, dim);
-		goto out;
-	}
-	*f = (struct vec_found){
-	    .type = descrs[i].type, .dim = (uint32_t)dim, .rows = rows, .stride = stride};
-	f->data = (const unsigned char *)data.p + start + len;
-	ret = 0;
-out:
-	free(header);
-	return ret;
-}
-
 int vec_read_hvec(struct vec_found *f, struct span data, const char *name, struct err *err)
 {
 	struct io_map map = {(const unsigned char *)data.p, data.n};
@@ -189,19 +100,18 @@ int vec_read_hvec(struct vec_found *f, struct span data, const char *name, struc
 		return 0;
 	if (!text || ends->size != head.rows * 8)
 		return err_set(err, ERR_DATA, "'%s' has a bad table of ids", name);
-	const uint64_t *end = ends->data; /* chunks are aligned */
-	uint64_t prev = 0;
+	/* Checked is what was copied: the file may change. */
+	uint64_t *end = f->id_end = mem_array(head.rows, sizeof *f->id_end, err), prev = 0;
+	if (!end)
+		return -1;
+	if (head.rows)
+		memcpy(end, ends->data, head.rows * sizeof *end);
 	for (uint64_t i = 0; i < head.rows; i++) {
 		if (end[i] < prev || end[i] > text->size || end[i] - prev > VEC_ID_MAX)
 			return err_set(err, ERR_DATA, "'%s' has a bad table of ids: row %llu", name,
 				       (unsigned long long)i);
 		prev = end[i];
 	}
-	f->id_end = mem_array(head.rows, sizeof *f->id_end, err);
-	if (!f->id_end)
-		return -1;
-	if (head.rows)
-		memcpy(f->id_end, end, head.rows * sizeof *end);
 	buf_add(&f->id_text, text->data, text->size);
 	return buf_ok(&f->id_text, err);
 }

@@ -4,6 +4,8 @@
 
 #include "vec/set.h"
 
+#define VEC_LINE_MAX_BYTES ((size_t)64 << 20)
+
 /* What a reader finds in one file. */
 struct vec_found {
 	enum vec_type type;
@@ -11,8 +13,8 @@ struct vec_found {
 	uint64_t rows;
 	size_t stride;
 	const unsigned char *data;
-	void *owned; /* freed by the caller; ${data} points into it, or into the file */
-	bool by_line;
+	void *owned; /* freed by the caller; if there is one, ${data} points into it */
+	uint64_t first_line; /* that of row 0, the others follow it; 0: rows are no lines */
 	struct buf id_text; /* if id_end is not NULL */
 	uint64_t *id_end;
 };
@@ -31,6 +33,17 @@ int vec_read_hvec(struct vec_found *f, struct span data, const char *name,
 int vec_read_jsonl(struct vec_found *f, int fd, const char *name, struct err *err) MUST_CHECK;
 int vec_read_text(struct vec_found *f, bool words, int fd, const char *name,
 		  struct err *err) MUST_CHECK;
+
+bool vec_line_blank(struct span line);
+
+/* Whether a token of a text file is a finite number; padded as a line is. */
+bool vec_text_number(struct span token, float *v);
+
+/* Whether a line of a text file may be a header, "rows dimension". */
+bool vec_text_header(struct span line, uint64_t *rows, uint64_t *dim);
+
+/* Take the dimension of a row that comes, or compare it with that of the first.  ERR_DATA. */
+int vec_check_dim(struct vec_rows *r, uint32_t dim, struct err *err) MUST_CHECK;
 
 void vec_rows_found(struct vec_rows *r, struct vec_found *f); /* hand over what was read */
 

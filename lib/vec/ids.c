@@ -1,51 +1,83 @@
 /* SPDX-License-Identifier: MIT */
 /* Ids of rows: reading them, and what to do if one comes twice. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
+#include "base/scan.h"
 #include "vec/format_internal.h"
+
+int vec_id_check(struct span id, struct err *err)
+{
+	if (id.n > VEC_ID_MAX)
+		return err_set(err, ERR_DATA, "id is longer than %d bytes", VEC_ID_MAX);
+	if (memchr(id.p, 0, id.n))
+		return err_set(err, ERR_DATA, "id has a NUL");
+	return scan_is_utf8(id) ? 0 : err_set(err, ERR_DATA, "id has bytes that are no UTF-8");
+}
+
+/* Take a line of a file of ids. */
+static int take_id(struct buf *ids, struct span line, struct err *err)
+{
+	if (memchr(line.p, '\r', line.n))
+		return err_set(err, ERR_DATA,
+			       "has a carriage return within it, expected lines that end in LF or "
+			       "CRLF");
+	buf_addspan(ids, line);
+	return vec_id_check(line, err);
+}
+
+static int read_ids(const char *path, uint64_t rows, struct buf *ids, uint64_t *end,
+		    struct err *err)
+{
+	struct io_lines lines;
+	struct span line;
+	int got = -1, fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "cannot open '%s'", path);
+	if (io_lines_init(&lines, fd, path, VEC_LINE_MAX_BYTES, err) == 0) {
+		while ((got = io_lines_next(&lines, &line, err)) > 0) {
+			if (lines.number > rows)
+				continue;
+			if (take_id(ids, line, err) != 0) {
+				got = err_prefix(err, "'%s' line %llu", path,
+						 (unsigned long long)lines.number);
+				break;
+			}
+			end[lines.number - 1] = ids->len;
+		}
+		if (got == 0 && lines.number != rows)
+			got = err_set(err, ERR_DATA,
+				      "'%s' has %llu lines, expected an id for each of %llu rows",
+				      path, (unsigned long long)lines.number,
+				      (unsigned long long)rows);
+		io_lines_release(&lines);
+	}
+	close(fd);
+	return got;
+}
 
 int vec_set_read_ids(struct vec_set *s, const char *path, struct err *err)
 {
-	struct buf text = BUF_INIT, ids = BUF_INIT;
-	int ret = -1;
-	uint64_t *end = mem_array(s->rows, sizeof *end, err), n = 0;
-	if (!end || io_read_file(path, SIZE_MAX / 2, &text, err) != 0)
-		goto out;
-	for (char *p = text.data, *stop = text.data + text.len; p < stop; n++) {
-		char *nl = memchr(p, '\n', (size_t)(stop - p));
-		size_t len = (size_t)((nl ? nl : stop) - p);
-		if (len > VEC_ID_MAX) {
-			err_set(err, ERR_DATA, "'%s' line %llu: id is longer than %d bytes", path,
-				(unsigned long long)n + 1, VEC_ID_MAX);
-			goto out;
-		}
-		buf_add(&ids, p, len);
-		if (n < s->rows)
-			end[n] = ids.len;
-		p += len + 1;
-	}
-	if (n != s->rows) {
-		err_set(err, ERR_DATA, "'%s' has %llu lines, expected an id for each of %llu rows",
-			path, (unsigned long long)n, (unsigned long long)s->rows);
-		goto out;
-	}
+	struct buf ids = BUF_INIT;
+	uint64_t *end = mem_array(s->rows, sizeof *end, err);
+	int ret = end ? read_ids(path, s->rows, &ids, end, err) : -1;
+	/* An empty text is not NULL. */
 	buf_addc(&ids, 0);
-	if (buf_ok(&ids, err) != 0)
-		goto out;
+	if (ret == 0)
+		ret = buf_ok(&ids, err);
+	if (ret != 0) {
+		free(end);
+		buf_release(&ids);
+		return -1;
+	}
 	free(s->id_text);
 	free(s->id_end);
 	s->id_text = ids.data;
 	s->id_end = end;
-	ids = (struct buf)BUF_INIT;
-	end = NULL;
-	ret = vec_set_check_ids(s, err);
-out:
-	free(end);
-	buf_release(&text);
-	buf_release(&ids);
-	return ret;
+	return vec_set_check_ids(s, err);
 }
 
 /* Rows by id: open addressing, at most half full; an entry is a row number plus one. */

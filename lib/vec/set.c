@@ -138,7 +138,7 @@ static int read_part(struct vec_part *p, struct vec_found *f, int fd, enum vec_f
 		data = buf_span(&b);
 	}
 	int ret = read_binary(f, format, data, p->name, err);
-	if (ret == 0 && b.data)
+	if (ret == 0 && b.data && !f->owned)
 		f->owned = b.data;
 	else
 		buf_release(&b);
@@ -193,7 +193,7 @@ static int add_part(struct vec_set *s, struct buf *ids, const char *path, enum v
 	p->stride = f.stride;
 	p->rows = f.rows;
 	p->first = s->rows;
-	p->by_line = f.by_line;
+	p->first_line = f.first_line;
 	p->owned = f.owned;
 	f.owned = NULL;
 	if (f.rows && s->dim == 0)
@@ -338,8 +338,9 @@ int vec_set_fail(const struct vec_set *s, uint64_t row, struct err *err, const c
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof why, fmt, ap);
 	va_end(ap);
-	return err_set(err, ERR_DATA, "'%s' %s %llu: %s", p->name, p->by_line ? "line" : "row",
-		       (unsigned long long)(row - p->first + p->skipped + p->by_line), why);
+	return err_set(err, ERR_DATA, "'%s' %s %llu: %s", p->name,
+		       p->first_line ? "line" : "row",
+		       (unsigned long long)(row - p->first + p->skipped + p->first_line), why);
 }
 
 void vec_set_values(const struct vec_set *s, uint64_t row, float *out)

@@ -41,7 +41,8 @@ struct vec_part {
 	uint64_t first;	  /* number of its row 0 in the whole set */
 	uint64_t skipped; /* rows of the file before its row 0, for messages */
 	char *name;	  /* for messages */
-	bool by_line;	  /* messages say "line" and count from 1 */
+	/* For messages: the line of the file's row 0, whose others follow; 0: they say "row". */
+	uint64_t first_line;
 	struct io_map map;
 	void *owned;
 	bool borrowed; /* name, map and owned are those of a run before */
@@ -90,10 +91,18 @@ struct vec_rows {
 	uint32_t dim;
 	struct buf id_text;
 	uint64_t *id_end, id_cap;
+	uint64_t first_line; /* vec_rows_line() */
 };
 
 /* Room for one more row of r->dim floats, or NULL. */
 float *vec_rows_next(struct vec_rows *r, struct err *err) MUST_CHECK;
+
+/* The number of the line that the row added last was; for messages. */
+void vec_rows_line(struct vec_rows *r, uint64_t line);
+
+/* ERR_DATA unless an id is UTF-8 of at most VEC_ID_MAX bytes without a NUL: only such ids stay
+ * apart in every format. */
+int vec_id_check(struct span id, struct err *err) MUST_CHECK;
 
 /* The id of the row that was added last, by which id_text was extended. */
 int vec_rows_id(struct vec_rows *r, struct err *err) MUST_CHECK;

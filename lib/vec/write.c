@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "vec/set.h"
-
+/* Writing a set in any format. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/scan.h"
+#include "vec/format_internal.h"
 #include "vec/hvec.h"
 
 /* Everything that writing one set needs. */
@@ -92,6 +92,21 @@ static void add_number(struct buf *b, double v, enum vec_type t)
 	buf_add(b, text, n);
 }
 
+static int check_finite(const struct writer *w, uint64_t i, uint32_t j, struct err *err)
+{
+	if (w->row[j] - w->row[j] == 0)
+		return 0;
+	return vec_set_fail(w->set, row_at(w, i), err,
+			    "value %u is not finite, which text cannot hold", j);
+}
+
+/* ERR_DATA if an id would become another. */
+static int check_id(const struct writer *w, uint64_t row, struct span id, struct err *err)
+{
+	struct err why;
+	return vec_id_check(id, &why) == 0 ? 0 : vec_set_fail(w->set, row, err, "%s", why.msg);
+}
+
 static int write_jsonl(struct writer *w, struct err *err)
 {
 	enum vec_type t = vec_set_type(w->set);
@@ -100,15 +115,16 @@ static int write_jsonl(struct writer *w, struct err *err)
 	if (t == VEC_I32)
 		t = VEC_F64; /* a float would round */
 	for (uint64_t i = 0; i < w->count; i++) {
+		struct span id = vec_set_id(w->set, row_at(w, i), tmp);
+		if (check_id(w, row_at(w, i), id, err) != 0)
+			return -1;
 		load(w, i);
 		buf_adds(b, "{\"id\":");
-		scan_quote(b, vec_set_id(w->set, row_at(w, i), tmp));
+		scan_quote(b, id);
 		buf_adds(b, ",\"vector\":");
 		for (uint32_t j = 0; j < w->set->dim; j++) {
-			if (w->row[j] - w->row[j] != 0)
-				return vec_set_fail(
-				    w->set, row_at(w, i), err,
-				    "value %u is not finite, which JSON cannot hold", j);
+			if (check_finite(w, i, j, err) != 0)
+				return -1;
 			buf_addc(b, j ? ',' : '[');
 			add_number(b, w->row[j], t);
 		}
@@ -119,39 +135,85 @@ static int write_jsonl(struct writer *w, struct err *err)
 	return 0;
 }
 
-static int write_text(struct writer *w, bool words, struct err *err)
+/* ERR_DATA if an id cannot stand as the word of a text file. */
+static int check_word(const struct writer *w, uint64_t row, struct span id, struct err *err)
+{
+	int shown = (int)(id.n < 100 ? id.n : 100);
+	if (id.n == 0)
+		return vec_set_fail(w->set, row, err,
+				    "the id is empty, which a text file's word cannot be");
+	for (size_t j = 0; j < id.n; j++)
+		if (memchr(" \t\r\n", id.p[j], 4))
+			return vec_set_fail(w->set, row, err,
+					    "id '%.*s' has a blank, which a text file's word "
+					    "cannot have",
+					    shown, id.p);
+	if (text_mark(id))
+		return vec_set_fail(w->set, row, err,
+				    "id '%.*s' begins with a byte order mark, which would be lost",
+				    shown, id.p);
+	return check_id(w, row, id, err);
+}
+
+/* A row as a line, with its word if there are words. */
+static int add_text_row(struct writer *w, uint64_t i, bool words, struct buf *b, struct err *err)
 {
 	enum vec_type t = vec_set_type(w->set);
 	char tmp[VEC_ID_TEXT_MAX];
-	struct buf *b = &w->sink.b;
 	if (t == VEC_I32)
 		t = VEC_F64;
-	words |= w->set->id_end != NULL;
-	if (w->how->header)
-		buf_addf(b, "%llu %u\n", (unsigned long long)w->count, w->set->dim);
-	for (uint64_t i = 0; i < w->count; i++) {
-		load(w, i);
-		if (words) {
-			struct span id = vec_set_id(w->set, row_at(w, i), tmp);
-			for (size_t j = 0; j < id.n; j++)
-				if (strchr(" \t\r\n", id.p[j]))
-					return vec_set_fail(w->set, row_at(w, i), err,
-							    "id '%.*s' has a blank, which a text "
-							    "file's word cannot have",
-							    (int)(id.n < 100 ? id.n : 100), id.p);
-			buf_addspan(b, id);
-			buf_addc(b, ' ');
-		}
-		for (uint32_t j = 0; j < w->set->dim; j++) {
-			if (j)
-				buf_addc(b, ' ');
-			add_number(b, w->row[j], t);
-		}
-		buf_addc(b, '\n');
-		if (io_sink_spill(&w->sink, err) != 0)
+	load(w, i);
+	if (words) {
+		struct span id = vec_set_id(w->set, row_at(w, i), tmp);
+		if (check_word(w, row_at(w, i), id, err) != 0)
 			return -1;
+		buf_addspan(b, id);
+		buf_addc(b, ' ');
 	}
+	for (uint32_t j = 0; j < w->set->dim; j++) {
+		if (check_finite(w, i, j, err) != 0)
+			return -1;
+		if (j)
+			buf_addc(b, ' ');
+		add_number(b, w->row[j], t);
+	}
+	buf_addc(b, '\n');
 	return 0;
+}
+
+/* Whether a file that began with this line would be read as another without a header. */
+static bool needs_header(struct span line, bool words)
+{
+	uint64_t rows, dim;
+	float v;
+	size_t n = 0;
+	if (vec_text_header((struct span){line.p, line.n - 1}, &rows, &dim))
+		return true;
+	while (n < line.n && line.p[n] != ' ')
+		n++;
+	return words && vec_text_number((struct span){line.p, n}, &v);
+}
+
+static int write_text(struct writer *w, bool words, struct err *err)
+{
+	struct buf *b = &w->sink.b, first = BUF_INIT;
+	words |= w->set->id_end != NULL;
+	if (w->count == 0)
+		return 0;
+	int ret = add_text_row(w, 0, words, &first, err);
+	/* Numbers are read with something behind them. */
+	if (ret == 0 && !buf_reserve(&first, NUM_PADDING))
+		ret = err_nomem(err);
+	if (ret == 0 && (w->how->header || needs_header(buf_span(&first), words)))
+		buf_addf(b, "%llu %u\n", (unsigned long long)w->count, w->set->dim);
+	buf_addspan(b, buf_span(&first));
+	buf_release(&first);
+	for (uint64_t i = 1; ret == 0 && i < w->count; i++) {
+		ret = add_text_row(w, i, words, b, err);
+		if (ret == 0)
+			ret = io_sink_spill(&w->sink, err);
+	}
+	return ret;
 }
 
 static int write_hvec(struct writer *w, enum vec_type t, struct err *err)

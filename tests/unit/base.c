@@ -122,11 +122,21 @@ static void test_scan(void)
 		ok(valid(good[i]), "is JSON: %zu", i);
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		ok(!valid(bad[i]), "is no JSON: %zu", i);
-	char deep[2001];
-	memset(deep, '[', 1000);
-	memset(deep + 1000, ']', 1000);
-	deep[2000] = 0;
+	static char deep[2 * SCAN_MAX_DEPTH + 3];
+	memset(deep, '[', SCAN_MAX_DEPTH);
+	memset(deep + SCAN_MAX_DEPTH, ']', SCAN_MAX_DEPTH);
+	ok(valid(deep), "nesting may be deep");
+	memset(deep, '[', SCAN_MAX_DEPTH + 1);
+	memset(deep + SCAN_MAX_DEPTH + 1, ']', SCAN_MAX_DEPTH + 1);
 	ok(!valid(deep), "nesting has a limit");
+	ok(valid("\xEF\xBB\xBF{}") && !valid("\xFF\xFE{}"), "a byte order mark is left out");
+	struct scan s;
+	struct span key;
+	scan_init(&s, span_of("{\"\\u006d\\u005F1\":1,\"a\\\"\":2,\"\\u00e9\":3}"));
+	ok(scan_object(&s) && scan_member(&s, &key) && span_is(key, "m_1") && scan_skip(&s, NULL) &&
+	       scan_member(&s, &key) && span_is(key, "a\\\"") && scan_skip(&s, NULL) &&
+	       scan_member(&s, &key) && span_is(key, "\\u00e9"),
+	   "escapes of a key that it does not need are undone");
 	struct buf b = BUF_INIT;
 	scan_decode(span_of("a\\n\\u00e9\\ud83d\\ude00\\\\"), &b);
 	ok(span_is(buf_span(&b), "a\n\xC3\xA9\xF0\x9F\x98\x80\\"), "escapes are decoded");

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* Vectors in JSONL: whole files, and one by one as they come. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/num.h"
+#include "base/scan.h"
+#include "vec/format_internal.h"
+
+static const char *skip_blanks(const char *p)
+{
+	while (*p == ' ' || *p == '\t' || *p == '\r')
+		p++;
+	return p;
+}
+
+/* Values of the line in hand; its length is known from the first line on. */
+struct values {
+	float *v;
+	uint32_t count, cap;
+};
+
+/*
+ * Read [number, ...] at the scanner's point into ${out}.  A line is followed by
+ * NUM_PADDING bytes, the first a newline or NUL, so nothing here needs a bound.
+ */
+static int read_values(struct scan *s, struct values *out, struct err *err)
+{
+	if (!scan_array(s))
+		return -1;
+	out->count = 0;
+	const char *p = skip_blanks(s->p);
+	if (*p == ']') {
+		s->p = p + 1;
+		s->first = false;
+		return 0;
+	}
+	for (;;) {
+		float v;
+		p = skip_blanks(p);
+		const char *end = num_json_f32(p, &v);
+		if (!end || !isfinite(v)) {
+			s->p = p;
+			scan_fail(s, end ? "number too large for a float"
+					 : "expected a finite number");
+			return -1;
+		}
+		if (out->count == out->cap) {
+			uint32_t cap = out->cap ? 2 * out->cap : 256;
+			if (cap > 4 * VEC_MAX_DIM)
+				return err_set(err, ERR_DATA, "has more than %d values",
+					       VEC_MAX_DIM);
+			float *grown = mem_resize(out->v, cap, sizeof *grown, err);
+			if (!grown)
+				return -1;
+			out->v = grown;
+			out->cap = cap;
+		}
+		out->v[out->count++] = v;
+		p = skip_blanks(end);
+		if (*p == ',') {
+			p++;
+			continue;
+		}
+		s->p = p;
+		if (*p != ']') {
+			scan_fail(s, "expected ',' or ']'");
+			return -1;
+		}
+		s->p++;
+		s->first = false;
+		return 0;
+	}
+}
+
+/* One line.  ${id}: as written between its quotes, or a number's text, or p NULL. */
+static int read_json_line(struct span line, struct values *values, struct span *id, bool *id_quoted,
+			  struct err *err)
+{
+	struct scan s;
+	struct span key;
+	bool seen = false, text = false;
+	*id = (struct span){0};
+	*id_quoted = false;
+	scan_init(&s, line);
+	if (scan_peek(&s) == '[') {
+		seen = true;
+		if (read_values(&s, values, err) != 0 && !scan_failed(&s))
+			return -1;
+	} else if (scan_object(&s)) {
+		while (scan_member(&s, &key)) {
+			if (span_is(key, "vector")) {
+				if (seen)
+					scan_fail(&s, "key 'vector' given twice");
+				seen = true;
+				if (read_values(&s, values, err) != 0 && !scan_failed(&s))
+					return -1;
+			} else if (span_is(key, "id")) {
+				if (id->p)
+					scan_fail(&s, "key 'id' given twice");
+				else if (scan_peek(&s) == '"')
+					*id_quoted = scan_string(&s, id);
+				else if (scan_peek(&s) == '0')
+					scan_skip(&s, id);
+				else
+					scan_fail(&s, "expected a string or a number as id");
+			} else {
+				text |= span_is(key, "text");
+				scan_skip(&s, NULL);
+			}
+		}
+	}
+	if (!scan_end(&s))
+		return scan_err(&s, err);
+	if (!seen)
+		return err_set(err, ERR_DATA, "has no key 'vector'%s",
+			       text ? " (texts become vectors with embed)" : "");
+	return 0;
+}
+
+static int take_json_line(struct vec_rows *r, struct span line, struct values *values,
+			  struct err *err)
+{
+	struct span id;
+	bool quoted;
+	if (read_json_line(line, values, &id, &quoted, err) != 0 ||
+	    vec_check_dim(r, values->count, err) != 0)
+		return -1;
+	if (r->rows > 0 && (id.p != NULL) != (r->id_end != NULL))
+		return err_set(err, ERR_DATA,
+			       id.p ? "has an id, though lines before it have none"
+				    : "has no key 'id', though lines before it have");
+	float *row = vec_rows_next(r, err);
+	if (!row)
+		return -1;
+	memcpy(row, values->v, r->dim * sizeof *row);
+	if (!id.p)
+		return 0;
+	if (quoted)
+		scan_decode(id, &r->id_text);
+	else
+		buf_addspan(&r->id_text, id);
+	return vec_rows_id(r, err);
+}
+
+int vec_read_jsonl(struct vec_found *f, int fd, const char *name, struct err *err)
+{
+	struct io_lines lines;
+	struct vec_rows rows = {0};
+	struct values values = {0};
+	struct span line;
+	int got;
+	if (io_lines_init(&lines, fd, name, VEC_LINE_MAX_BYTES, err) != 0)
+		return -1;
+	while ((got = io_lines_next(&lines, &line, err)) > 0) {
+		if (vec_line_blank(line))
+			continue;
+		if (take_json_line(&rows, line, &values, err) != 0) {
+			got = err_prefix(err, "'%s' line %llu", name,
+					 (unsigned long long)lines.number);
+			break;
+		}
+		vec_rows_line(&rows, lines.number);
+	}
+	io_lines_release(&lines);
+	free(values.v);
+	if (got == 0)
+		vec_rows_found(&rows, f);
+	vec_rows_release(&rows);
+	return got;
+}
+
+/* ---- a stream of JSONL ---- */
+
+struct vec_stream {
+	struct io_lines lines;
+	struct vec_rows row; /* the one in hand */
+	struct values values;
+	uint64_t count;
+	char number[VEC_ID_TEXT_MAX];
+};
+
+struct vec_stream *vec_stream_new(int fd, const char *name, struct err *err)
+{
+	struct vec_stream *s = mem_zeroed(1, sizeof *s, err);
+	if (s && io_lines_init(&s->lines, fd, name, VEC_LINE_MAX_BYTES, err) != 0) {
+		free(s);
+		s = NULL;
+	}
+	return s;
+}
+
+void vec_stream_free(struct vec_stream *s)
+{
+	if (!s)
+		return;
+	io_lines_release(&s->lines);
+	vec_rows_release(&s->row);
+	free(s->values.v);
+	free(s);
+}
+
+int vec_stream_ready(struct vec_stream *s, struct err *err)
+{
+	return io_lines_wait(&s->lines, 0, err);
+}
+
+int vec_stream_next(struct vec_stream *s, uint32_t dim, const float **v, struct span *id,
+		    struct err *err)
+{
+	struct span line;
+	int got;
+	do
+		got = io_lines_next(&s->lines, &line, err);
+	while (got > 0 && vec_line_blank(line));
+	if (got <= 0)
+		return got;
+	/* Keep the dimension, forget the row before. */
+	s->row.rows = 0;
+	s->row.dim = dim ? dim : s->row.dim;
+	buf_clear(&s->row.id_text);
+	free(s->row.id_end);
+	s->row.id_end = NULL;
+	s->row.id_cap = 0;
+	if (take_json_line(&s->row, line, &s->values, err) != 0)
+		return err_prefix(err, "'%s' line %llu", s->lines.name,
+				  (unsigned long long)s->lines.number);
+	*v = s->row.data;
+	if (s->row.id_end) {
+		*id = buf_span(&s->row.id_text);
+	} else {
+		struct vec_set numbers = VEC_SET_INIT;
+		*id = vec_set_id(&numbers, s->count, s->number);
+	}
+	s->count++;
+	return 1;
+}
