@@ -23,7 +23,7 @@ static struct {
 /* The original's library: M is a constant of it, 64 links on layer 0. */
 static const char *const like_names[] = {"instant-distance", NULL};
 static const struct config like_config = {
-    .ef_construction = 100, .ef_search = 100, .m = 32, .seed = 42};
+    .ef_construction = 100, .ef_search = 100, .m = 32, .seed = 42, .storage = HNSW_AUTO};
 
 static const struct cli_opt opts[] = {
     {'o', "output", "FILE", "the index file to write", CLI_STR, &o.output, 0, 0, NULL},

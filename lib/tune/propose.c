@@ -70,6 +70,7 @@ bool propose_egreedy(struct propose_history *h, struct config *out)
 		    .ef_search = clamp(es, CONFIG_EF_SEARCH_MIN, CONFIG_EF_SEARCH_MAX),
 		    .m = base.m,
 		    .seed = SEED,
+		    .storage = base.storage,
 		};
 		int bit = bit_of(&c);
 		if (h->tried[bit / 8] >> bit % 8 & 1)
