@@ -98,10 +98,7 @@ static void print_record(const struct hnsw *h, const char *path, double seconds)
 	hnsw_info(h, false, &info);
 	struct build_record r = {
 	    .index = (char *)(uintptr_t)path,
-	    .config = {.ef_construction = info.params.ef_construction,
-		       .ef_search = info.params.ef_search,
-		       .m = info.params.m,
-		       .seed = info.params.seed},
+	    .config = build_config(&info, NULL, info.params.ef_search),
 	    .vectors = info.rows,
 	    .dimensions = info.dim,
 	    .metric = info.params.metric,
@@ -111,6 +108,8 @@ static void print_record(const struct hnsw *h, const char *path, double seconds)
 	    .threads = (uint64_t)cli_threads(o.threads),
 	    .keep_pruned = info.params.keep_pruned,
 	};
+	/* As asked for: a config that leaves it open is to stay so. */
+	r.config.storage = (enum hnsw_storage)o.storage;
 	digest_text(info.vectors_digest, r.vectors_digest);
 	digest_text(info.graph_digest, r.graph_digest);
 	build_record_write(&cli_out.b, &r);
@@ -234,6 +233,8 @@ static int choose_params(struct hnsw_params *params, struct err *err)
 		c = like_config;
 	if (o.config && read_config(&c, err) != 0)
 		return -1;
+	if (o.storage == HNSW_AUTO)
+		o.storage = (int)c.storage;
 	*params = (struct hnsw_params){
 	    .m = o.m ? o.m : c.m,
 	    .ef_construction = o.ef_construction ? o.ef_construction : c.ef_construction,
