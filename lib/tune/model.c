@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The proposer that needs few builds.  First rungs: builds of the first eighth of the rows, whose
+ * The proposer that needs few builds.  First rungs: builds of the first sixteenth of the rows, whose
  * curves tell which M and ef_construction matter.  Then whole builds, each the one with the
  * greatest expected saving for its price, by Gaussian processes of what is minimised, of the
  * ef_search that is needed and of the seconds of a build.  It ends when no build is expected to
@@ -17,10 +17,10 @@
 #include "tune/law.h"
 #include "tune/model_internal.h"
 
-#define RUNG_SHARE 8
+#define RUNG_SHARE 16
 #define RUNG_LEAST 1000 /* rows: fewer tell nothing of more */
 #define SEED 42
-#define PRICE 0.03 /* log cost that a whole build-equivalent more is worth at the first build */
+#define PRICE 0.15 /* log cost that a whole build-equivalent more is worth at the first build */
 #define RISK 1.5   /* and weight of the chance that ef_search does not do */
 #define OVERHEAD 0.1 /* build-equivalents that every try costs */
 #define TAIL_MOST 4.0 /* log of the greatest factor that a curve is continued by */
@@ -49,14 +49,14 @@ struct model {
 static const struct gp_params cost_params = {.sd = 0.35,
 					     .length = {1.6, 3.5, 0.8, 1},
 					     .level = 3,
-					     .rung_sd = 0.12,
-					     .rung_level = 0.15,
+					     .rung_sd = 0.08,
+					     .rung_level = 0.3,
 					     .noise = 0.02};
-static const struct gp_params ef_params = {.sd = 0.45,
+static const struct gp_params ef_params = {.sd = 0.35,
 					   .length = {1.6, 3.5, 0.8, 1},
 					   .level = 3,
 					   .rung_sd = 0.19,
-					   .rung_level = 0.25,
+					   .rung_level = 0.5,
 					   .noise = 0.02};
 static const struct gp_params seconds_params = {.sd = 0.25,
 						.length = {2, 3, 1, 1},
