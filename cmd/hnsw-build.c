@@ -13,6 +13,7 @@
 #include "record/build.h"
 
 static struct {
+	uint32_t rung; /* of --config: build only so many rows */
 	uint32_t m, ef_construction, ef_search, threads;
 	uint64_t seed;
 	int metric, format, storage, like;
@@ -92,6 +93,10 @@ static int rung_path(uint64_t rows, struct buf *path, struct err *err)
 	return buf_ok(path, err);
 }
 
+/* All vectors, when the index has some of them. */
+static char whole_digest[DIGEST_TEXT_MAX];
+static uint64_t whole_rows;
+
 static void print_record(const struct hnsw *h, const char *path, double seconds)
 {
 	struct hnsw_info info;
@@ -108,6 +113,11 @@ static void print_record(const struct hnsw *h, const char *path, double seconds)
 	    .threads = (uint64_t)cli_threads(o.threads),
 	    .keep_pruned = info.params.keep_pruned,
 	};
+	if (whole_rows > info.rows) {
+		r.config.rung = (uint32_t)info.rows;
+		r.whole_rows = whole_rows;
+		memcpy(r.whole_digest, whole_digest, sizeof whole_digest);
+	}
 	/* As asked for: a config that leaves it open is to stay so. */
 	r.config.storage = (enum hnsw_storage)o.storage;
 	digest_text(info.vectors_digest, r.vectors_digest);
@@ -235,6 +245,7 @@ static int choose_params(struct hnsw_params *params, struct err *err)
 		return -1;
 	if (o.storage == HNSW_AUTO)
 		o.storage = (int)c.storage;
+	o.rung = c.rung;
 	*params = (struct hnsw_params){
 	    .m = o.m ? o.m : c.m,
 	    .ef_construction = o.ef_construction ? o.ef_construction : c.ef_construction,
@@ -276,6 +287,29 @@ static int check_outputs(const struct vec_set *set, struct err *err)
 	return ret;
 }
 
+/* Remember what all vectors are, and leave of them in ${set} those of the rung, if there is one. */
+static int take_rung(struct vec_set *set, struct vec_set *all, uint64_t seed, struct par *par,
+		     struct err *err)
+{
+	struct digest d;
+	if (!o.rung && !o.rungs.n)
+		return 0;
+	if (o.rung && o.rungs.n)
+		return err_set(err, ERR_USAGE, "the config is of a rung already: leave out --rungs");
+	if (o.rung >= set->rows)
+		return err_set(err, ERR_DATA, "a rung of %u rows is no beginning of %llu rows",
+			       o.rung, (unsigned long long)set->rows);
+	if (vec_set_digest(set, par, &d, err) != 0)
+		return -1;
+	digest_text(d, whole_digest);
+	whole_rows = set->rows;
+	if (!o.rung)
+		return 0;
+	*all = *set;
+	*set = (struct vec_set)VEC_SET_INIT;
+	return vec_set_sample(all, seed, o.rung, NULL, set, err);
+}
+
 /*
  * Keep others from going on with the same index where it is, until this process ends: what one
  * of them wrote would be lost.  ERR_TEMP if one is at it, or has just replaced it.
@@ -301,7 +335,7 @@ int main(int argc, char **argv)
 {
 	struct err err = {0};
 	struct hnsw_params params;
-	struct vec_set set = VEC_SET_INIT;
+	struct vec_set set = VEC_SET_INIT, all = VEC_SET_INIT;
 	struct index_meta meta = {0};
 	struct par *par = NULL;
 	struct hnsw *h = NULL, *old = NULL;
@@ -324,7 +358,8 @@ int main(int argc, char **argv)
 				: meta.has_metric ? meta.metric
 						  : VEC_COSINE;
 	par = par_new(cli_threads(o.threads), &err);
-	if (!par || !(h = make(&set, &params, old, par, &seconds, &err)))
+	if (!par || take_rung(&set, &all, params.seed, par, &err) != 0 ||
+	    !(h = make(&set, &params, old, par, &seconds, &err)))
 		goto out;
 	if (hnsw_write(h, o.output, &err) != 0)
 		goto out;
@@ -335,6 +370,7 @@ out:
 	hnsw_free(old);
 	par_free(par);
 	vec_set_release(&set);
+	vec_set_release(&all);
 	index_meta_release(&meta);
 	operands_release(&operands);
 	free(o.rungs.v);

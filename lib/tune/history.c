@@ -233,6 +233,18 @@ bool tune_history_has(const struct tune_history *h, const struct config *c)
 	return tune_history_find(h, c) != NULL;
 }
 
+bool tune_history_tried(const struct tune_history *h, const struct config *c)
+{
+	const struct tune_build *b = tune_history_find(h, c);
+	for (size_t i = 0; i < h->n_pending; i++)
+		if (config_same(&h->pending[i], c))
+			return true;
+	for (size_t i = 0; b && i < b->n; i++)
+		if (b->timing[i].ef == c->ef_search)
+			return true;
+	return false;
+}
+
 void tune_history_release(struct tune_history *h)
 {
 	for (size_t i = 0; i < h->n; i++)

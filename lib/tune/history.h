@@ -77,6 +77,9 @@ void tune_history_release(struct tune_history *h);
 /* The build of such a config, whatever its ef_search; NULL: none. */
 struct tune_build *tune_history_find(const struct tune_history *h, const struct config *c);
 
+/* Whether a Trial has this very config, ef_search too, or it is pending. */
+bool tune_history_tried(const struct tune_history *h, const struct config *c);
+
 /* Whether it is pending, or was built. */
 bool tune_history_has(const struct tune_history *h, const struct config *c);
 
