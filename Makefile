@@ -7,6 +7,7 @@
 #   make bench PART=append    one part of it
 #   make chaos SECONDS=600    kill programs at random, look for what was lost
 #   make bench-duel           live duels of equal and of faster indexes, with a load beside
+#   make bench-tuner          strategies of propose against exact tables
 #   make DEVELOPER=1          all warnings, as errors
 #   make SAN=address,undefined
 #   make fuzz FUZZ_SECONDS=60 FUZZ="index records"   fuzz the readers, with clang
@@ -70,7 +71,7 @@ cli_obj := $(patsubst %.c,$(OUT)/%.o,$(filter lib/cli/%,$(lib_src)))
 lib_obj := $(patsubst %.c,$(OUT)/%.o,$(filter-out lib/cli/%,$(lib_src)))
 library := $(OUT)/libhnsw-tools.a
 
-.PHONY: all unit replay fuzz fuzzers demo check check-layers check-docs bench bench-duel chaos install uninstall clean print-out
+.PHONY: all unit replay fuzz fuzzers demo check check-layers check-docs bench bench-duel bench-tuner chaos install uninstall clean print-out
 
 all: $(programs:%=$(OUT)/bin/%)
 	@ln -sfn $(OUT)/bin bin
@@ -161,6 +162,9 @@ check-docs: all
 
 bench: all $(bench_src:tests/bench/%.c=$(OUT)/bench/%)
 	@tests/bench/run $(OUT) $(PART)
+
+bench-tuner: $(OUT)/bench/tuner_table $(OUT)/bench/tuner_replay $(OUT)/bench/generate
+	@tests/bench/tuner $(OUT)
 
 chaos: all
 	@HNSW_BIN=$(OUT)/bin tests/chaos $(SECONDS)
