@@ -300,14 +300,12 @@ static int print_curve(struct bench *b, const struct hnsw_info *info, struct err
 	return 0;
 }
 
-/* A rung's answers are those among its own rows; the eval set must be of all of them. */
+/* The answers may be of all vectors, then those among the rung's rows are found; or be of these. */
 static int init_rung(struct run *r, struct bench *b, const struct hnsw *h,
 		     const struct build_record *rec, struct err *err)
 {
-	if (r->set.vectors_digest[0] && strcmp(r->set.vectors_digest, rec->whole_digest) != 0)
-		return err_set(err, ERR_DATA,
-			       "the answers belong to other vectors (digest %s, the rung is of %s)",
-			       r->set.vectors_digest, rec->whole_digest);
+	if (strcmp(r->set.vectors_digest, rec->whole_digest) != 0)
+		return bench_init(b, h, &r->set, r->kernels, r->par, err);
 	return bench_init_own(b, h, &r->set, r->kernels, r->par, err);
 }
 
