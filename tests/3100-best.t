@@ -72,4 +72,5 @@ for n in 10 100 300 600; do
 	want=$(jq -s -r '(map(.metrics.recall_at_k) | max) as $r | map(select($r - .metrics.recall_at_k < 0.0001)) | to_entries | min_by([.value.metrics.search_latency_p50_us, .value.metrics.build_time_secs, .key]).value.id' some)
 	same "$want" "the winner of $n, many alike" "trial-best --by winner - <some | jq -r .id"
 done
+check "a rung is never the best" "(trial a 80 30 0.9 500; trial b 80 30 1.0 1 | jq -c '.config.rung = 1000') | trial-best --by recall - | jq -e '.id == \"a\"'"
 finish
