@@ -6,6 +6,7 @@
 #   make demo check bench     what scripts/demo, scripts/check, tests/bench/run do
 #   make bench PART=append    one part of it
 #   make chaos SECONDS=600    kill programs at random, look for what was lost
+#   make interleave           stop one program at each call that changes state, run another
 #   make bench-duel           live duels of equal and of faster indexes, with a load beside
 #   make bench-tuner          strategies of propose against exact tables
 #   make DEVELOPER=1          all warnings, as errors
@@ -71,7 +72,7 @@ cli_obj := $(patsubst %.c,$(OUT)/%.o,$(filter lib/cli/%,$(lib_src)))
 lib_obj := $(patsubst %.c,$(OUT)/%.o,$(filter-out lib/cli/%,$(lib_src)))
 library := $(OUT)/libhnsw-tools.a
 
-.PHONY: all unit replay fuzz fuzzers demo check check-layers check-docs bench bench-duel bench-tuner chaos install uninstall clean print-out
+.PHONY: all interleave unit replay fuzz fuzzers demo check check-layers check-docs bench bench-duel bench-tuner chaos install uninstall clean print-out
 
 all: $(programs:%=$(OUT)/bin/%)
 	@ln -sfn $(OUT)/bin bin
@@ -165,6 +166,14 @@ bench: all $(bench_src:tests/bench/%.c=$(OUT)/bench/%)
 
 bench-tuner: $(OUT)/bench/tuner_table $(OUT)/bench/tuner_replay $(OUT)/bench/generate
 	@tests/bench/tuner $(OUT)
+
+# Every point at which one program can be stopped while another runs.
+$(OUT)/faults/stop.so: tests/faults/stop.c
+	@mkdir -p $(@D)
+	@$(CC) -std=c11 -D_GNU_SOURCE -O1 -shared -fPIC -o $@ $< -ldl
+
+interleave: all $(OUT)/faults/stop.so
+	@PATH=$(CURDIR)/$(OUT)/bin:$$PATH tests/faults/interleave $(CURDIR)/$(OUT)/faults/stop.so $(STEP)
 
 chaos: all
 	@HNSW_BIN=$(OUT)/bin tests/chaos $(SECONDS)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* hnsw-store - the blobs of a store, for scripts */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/name.h"
 #include "cli/cli.h"
 #include "store/store.h"
 
@@ -105,9 +107,10 @@ static int do_path(struct store *s, const char *key, struct err *err)
 
 static int do_lock(struct store *s, const char *key, struct err *err)
 {
-	struct store_lock *l = store_lock(s, key, (int)(o.wait * 1000), err);
+	struct store_lock *l = store_lock(s, key, STORE_WAIT, err);
 	if (!l || store_lock_inherit(l, err) != 0)
 		return -1;
+	(void)signal(SIGXFSZ, SIG_DFL);
 	char **command = (char **)(uintptr_t)(cli.operand + 2);
 	execvp(command[0], command);
 	return err_sys(err, "cannot run '%s'", command[0]);
@@ -130,8 +133,9 @@ static struct store *bucket_of(struct buckets *b, const char *key, const char **
 	struct store *s = NULL;
 	if (!bucket)
 		err_nomem(err);
-	else if (n == 0 || key[0] == '.')
-		err_set(err, ERR_USAGE, "bad key '%s', expected BUCKET/...", key);
+	else if (name_fault(span_of(bucket)))
+		err_set(err, ERR_USAGE, "bad key '%s', expected BUCKET/...: the bucket's name %s",
+			key, name_fault(span_of(bucket)));
 	else
 		s = buckets_get(b, bucket, err);
 	*rest = key[n] ? key + n + 1 : "";
@@ -159,6 +163,9 @@ int main(int argc, char **argv)
 		buckets_close(b);
 		return cli_finish(&cli, cli_error(&cli, &err));
 	}
+	struct warn_to w = cli_warn_to(&cli);
+	if (b)
+		buckets_be_patient(b, (int)(o.wait * 1000), &w);
 	struct store *s = b ? bucket_of(b, cli.operand[1], &rest, &err) : NULL;
 	int ret = s ? verbs[verb].run(s, rest, &err) : -1;
 	buckets_close(b);

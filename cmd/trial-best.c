@@ -55,12 +55,20 @@ static bool admitted(const struct state *s, const struct trial *t)
 	return true;
 }
 
-static int by_expression(struct state *s, const struct trial *t, struct err *err)
+static void skip(const struct trial *t, const char *why)
 {
-	double v;
-	struct err why;
-	if (json_filter_number(s->filter, t->line, &v, &why) == 0) {
-		cli_note(&cli, "skipping Trial '%.*s': %s", (int)t->id.n, t->id.p, why.msg);
+	cli_note(&cli, "skipping Trial '%.*s': %s", (int)t->id.n, t->id.p, why);
+}
+
+/* What the jq expression gives for a Trial. */
+static int take_value(void *ctx, struct span line, double v, const char *why, struct err *err)
+{
+	struct state *s = ctx;
+	struct trial t;
+	if (why) {
+		if (trial_parse(&t, line, err) != 0)
+			return -1;
+		skip(&t, why);
 		return 0;
 	}
 	if (s->best.any && v <= s->greatest)
@@ -68,7 +76,7 @@ static int by_expression(struct state *s, const struct trial *t, struct err *err
 	s->greatest = v;
 	s->best.any = true;
 	buf_clear(&s->best.line);
-	buf_addspan(&s->best.line, t->line);
+	buf_addspan(&s->best.line, line);
 	return buf_ok(&s->best.line, err);
 }
 
@@ -77,13 +85,13 @@ static int take_trial(void *ctx, const struct trial *t, struct err *err)
 	struct state *s = ctx;
 	struct err why;
 	if (trial_check_metrics(t, &why) != 0) {
-		cli_note(&cli, "skipping Trial '%.*s': %s", (int)t->id.n, t->id.p, why.msg);
+		skip(t, why.msg);
 		return 0;
 	}
 	if (!admitted(s, t))
 		return 0;
 	if (s->filter)
-		return by_expression(s, t, err);
+		return json_filter_add(s->filter, t->line, err);
 	return s->front ? frontier_consider(&s->frontier, t, err) : best_consider(&s->best, t, err);
 }
 
@@ -119,7 +127,7 @@ static int prepare(struct state *s, struct err *err)
 	if (o.by && !s->front && best_rule_parse(span_of(o.by), &rule) != 0)
 		cli_usage(&cli, "unknown rule '%s', expected one of %s", o.by, best_rule_names);
 	best_init(&s->best, rule);
-	if (o.jq && !(s->filter = json_filter_new(o.jq, err)))
+	if (o.jq && !(s->filter = json_filter_new(o.jq, take_value, s, err)))
 		return -1;
 	return o.exclude ? read_excluded(s, err) : 0;
 }
@@ -132,8 +140,11 @@ static int read_trials(struct state *s, const char *name, struct err *err)
 	if (catalog_check_name("index", name, err) != 0 ||
 	    catalog_open(&c, cli_store(o.store), true, err) != 0)
 		return -1;
-	struct store *bucket = catalog_bucket_of(&c, name, err);
-	int ret = bucket ? trial_log_read(bucket, name, false, take_trial, s, &c.warn, err) : -1;
+	struct catalog_index x;
+	int ret = catalog_index_open(&c, name, &x, err);
+	if (ret == 0)
+		ret = trial_log_read(x.bucket, name, false, take_trial, s, &c.warn, err);
+	catalog_index_release(&x);
 	catalog_close(&c);
 	return ret;
 }
@@ -161,6 +172,8 @@ int main(int argc, char **argv)
 	int ret = prepare(&s, &err);
 	if (ret == 0)
 		ret = read_trials(&s, cli.operand[0], &err);
+	if (ret == 0 && s.filter)
+		ret = json_filter_finish(s.filter, &err);
 	if (ret == 0)
 		ret = best_end(&s.best, &err);
 	int status = ret != 0 ? cli_error(&cli, &err) : print_answer(&s) ? 0 : ERR_NO;

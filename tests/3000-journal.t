@@ -41,6 +41,19 @@ check "torn lines in the store are skipped" "cat good1 good2 >both; trial-list m
 check "and reported with file and line" "grep -q \"skipping 'batch_00000000000000000005.jsonl' line 1: \" warn && grep -q \"'batch_00000000000000000006.jsonl' line 1\" warn"
 check "files of other names are left alone" "echo junk >$j/m/notes.txt; echo junk >$j/m/batch_1.jsonl; trial-list m 2>/dev/null | cmp - both"
 
+# ---- what is no file ----
+mkdir -p $j/odd
+trial o1 1 1 1 1 odd >$j/odd/batch_00000000000000000010.jsonl
+mkfifo $j/odd/batch_00000000000000000020.jsonl
+status 6 "a FIFO as batch" timeout 10 trial-list odd
+says "batch_00000000000000000020.jsonl': not a regular file" "is named"
+for to in nowhere batch_00000000000000000020.jsonl /dev/zero /; do
+	rm $j/odd/batch_00000000000000000020.jsonl
+	ln -s $to $j/odd/batch_00000000000000000020.jsonl
+	[ "$to" = / ] || status 6 "a batch that links to $to" timeout 10 trial-list odd
+done
+check "one that links to a directory is none" "trial-list odd | cmp - $j/odd/batch_00000000000000000010.jsonl"
+
 # ---- order ----
 mkdir -p $j/order
 trial third 1 1 1 1 order >$j/order/batch_00000000000000000030.jsonl
@@ -128,4 +141,19 @@ says "there is no index 'nothing'" "is told of"
 check "a registered index without Trials" "index-add empty >o2; trial-list empty && test ! -s out"
 status 1 "no best of nothing" trial-best nothing
 check "silently" 'test ! -s out -a ! -s err'
+
+# ---- lines without bounds ----
+# One line of 200 MB in 20 kB, between two Trials.
+mkdir -p store/primary/_hnsw_trials/huge
+head -n 1 plain >line1
+sed -n 2p plain >line2
+{ cat line1; head -c 200000000 /dev/zero | tr '\0' x; echo; cat line2; } |
+	zstd -qc >store/primary/_hnsw_trials/huge/batch_compacted_00000000000000000001.jsonl.zst
+check "a line that unpacks to more than any Trial takes no memory, the others are read" \
+	"(ulimit -v 200000; trial-list huge) >got; cat line1 line2 | cmp - got"
+says "line 2: longer than 16777216 bytes" "it is named"
+check "another batch beside it" "sed -n '3s/\"busy\"/\"huge\"/p' plain | trial-append huge"
+status 3 "a compaction refuses it" trial-compact huge
+says "line 2 is longer than 16777216 bytes" "naming it"
+check "and removes nothing" "test \$(ls $j/huge | wc -l) -eq 2"
 finish

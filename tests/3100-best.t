@@ -25,12 +25,23 @@ check "jq: null, text and errors skip a Trial with a warning" "trial-best --jq '
 status 1 "jq: nothing but nulls" trial-best -q --jq null x
 status 2 "jq: what does not compile" trial-best --jq '.metrics |' x
 says "cannot compile jq program" "is told of"
-for module in 'import "nowhere" as a; 1' 'import "nowhere" as $a; 1' 'include "nowhere"; 1' 'include "nowhere" {search: "/"}; 1'; do
-	status 2 "jq: a module that is not there: $module" trial-best --jq "$module" x
-	says "module not found: nowhere" "is told of"
-done
 echo 'def twice: 2 * .;' >own.jq
-same b "jq: one of the working directory" best --jq 'include "own"; .metrics.recall_at_k | twice'
+for module in 'import "own" as a; 1' ' # a remark
+include "own"; 1' 'include "own" {search: "/"}; 1' 'module {}; 1'; do
+	status 2 "jq: no modules: $module" trial-best --jq "$module" x
+	says "there are no modules here" "is told of"
+done
+same b "jq: a name that begins like one" best --jq 'def includes: .metrics.recall_at_k; includes'
+HNSW_SECRET=1 status 1 "jq: no environment" trial-best --jq 'if (env | length) + ($ENV | length) == 0 then null else 1 end' x
+status 1 "jq: no file" trial-best --jq '"'"$PWD/own"'" | modulemeta | 1' x
+status 6 "jq: no memory without end" trial-best --jq '[range(1e9)] | length' x
+says "the jq program needs more memory than there is, or than 1024 MiB" "is told of"
+status 6 "jq: nor where there is little" "ulimit -v 1000000; trial-best --jq '[range(1e9)] | length' x"
+status 6 "jq: no time without end" trial-best --jq 'def f: f; f' x
+says "the jq program takes more than 10 s" "is told of"
+status 6 "jq: a crash of libjq" trial-best --jq 'reduce range(3000000) as $i (0; [.]) | tojson | 1' x
+status 1 "jq: what it says is fit for a terminal" trial-best --jq '"\u001b[2J\u009b2J\u202e" | error' x
+says "jq: ?[2J?2J?" "is shown"
 for program in input input_filename input_line_number get_search_list '"a" | modulemeta' halt; do
 	status 1 "jq: nothing for $program" trial-best --jq "$program" x
 	says "skipping Trial 'a'" "each is skipped"

@@ -20,7 +20,7 @@ struct past {
 struct cycle {
 	struct agent *agent;
 	struct agent_event *event;
-	struct store *bucket;
+	struct catalog_index index; /* which stays where it is while it is tuned */
 	struct past past;
 	char *eval_set;
 	struct buf note; /* of its Trials */

@@ -55,15 +55,19 @@ int agent_log_append(struct store *primary, const struct agent_entry *e, size_t 
 	char now[CLOCK_TEXT_MAX], name[JOURNAL_NAME_MAX];
 	struct buf prefix = BUF_INIT;
 	size_t start = lines->len;
-	clock_format(clock_wall_us(), now);
+	uint64_t newest;
+	if (clock_now_text(now, err) != 0)
+		return -1;
 	for (size_t i = 0; i < count; i++)
 		write_entry(lines, &e[i], now);
 	buf_addf(&prefix, EVENTS "/%.*s", DAY_DIGITS, now);
 	int ret = buf_ok(lines, err) != 0 ? -1 : buf_ok(&prefix, err);
 	if (ret == 0)
+		ret = journal_newest(primary, prefix.data, &newest, err);
+	if (ret == 0)
 		ret = journal_append(primary, prefix.data,
-				     (struct span){lines->data + start, lines->len - start}, 0,
-				     name, err);
+				     (struct span){lines->data + start, lines->len - start},
+				     journal_stamp_after(newest), name, err);
 	buf_release(&prefix);
 	return ret;
 }

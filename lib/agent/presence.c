@@ -42,7 +42,8 @@ int agent_enter(struct store *primary, const struct agent_settings *settings,
 	struct buf key = BUF_INIT, text = BUF_INIT;
 	char now[CLOCK_TEXT_MAX];
 	*p = (struct agent_presence){0};
-	clock_format(clock_wall_us(), now);
+	if (clock_now_text(now, err) != 0)
+		return -1;
 	p->started_at = span_dup(span_of(now));
 	describe(&text, settings, now);
 	int ret = p->started_at ? buf_ok(&text, err) : err_nomem(err);

@@ -11,7 +11,6 @@
 #include "base/num.h"
 
 #define QUEUE "_hnsw_agent/queue"
-#define LOCK_WAIT_MS 60000
 #define SEQUENCE_DIGITS 20
 
 static const char *const reason_names[] = {
@@ -164,7 +163,8 @@ int agent_queue_get(struct store *primary, const char *name, struct agent_event 
 	if (ret > 0 && (parse_event(e, buf_span(&text), err) != 0 ||
 			catalog_check_name("index", e->index_name, err) != 0)) {
 		agent_event_release(e);
-		err->code = ERR_DATA;
+		if (err->code == ERR_USAGE)
+			err->code = ERR_DATA;
 		ret = err_prefix(err, "event '%s'", name);
 	}
 	buf_release(&key);
@@ -198,7 +198,7 @@ int agent_queue_put(struct store *primary, const struct agent_event *e, struct e
 int agent_queue_remove(struct store *primary, const char *name, struct err *err)
 {
 	struct buf key = BUF_INIT;
-	struct store_lock *lock = store_lock(primary, QUEUE, LOCK_WAIT_MS, err);
+	struct store_lock *lock = store_lock(primary, QUEUE, STORE_WAIT, err);
 	int ret = lock ? make_key(&key, name, err) : -1;
 	if (ret == 0)
 		ret = store_delete(primary, key.data, err);
@@ -257,14 +257,17 @@ static int push_locked(struct store *primary, struct agent_event *e, struct err 
 {
 	struct store_names all;
 	char digest[DIGEST_TEXT_MAX], now[CLOCK_TEXT_MAX];
-	if (digest_event(e, digest, err) != 0 || agent_queue_list(primary, &all, err) != 0)
+	if (digest_event(e, digest, err) != 0 || clock_now_text(now, err) != 0 ||
+	    agent_queue_list(primary, &all, err) != 0)
 		return -1;
 	int ret = find_waiting(primary, &all, digest, e->name, err);
+	/* Whoever put it there may not have come to the end of it. */
+	if (ret > 0 && store_sync(primary, QUEUE, err) != 0)
+		ret = -1;
 	if (ret == 0 && all.count >= AGENT_QUEUE_MAX)
 		ret =
 		    err_set(err, ERR_TEMP, "the queue is full: %zu events are waiting", all.count);
 	if (ret == 0) {
-		clock_format(clock_wall_us(), now);
 		snprintf(e->name, sizeof e->name, "%0*" PRIu64 "-%s.json", SEQUENCE_DIGITS,
 			 next_sequence(&all), digest);
 		free(e->enqueued_at);
@@ -277,7 +280,7 @@ static int push_locked(struct store *primary, struct agent_event *e, struct err 
 
 int agent_queue_push(struct store *primary, struct agent_event *e, struct err *err)
 {
-	struct store_lock *lock = store_lock(primary, QUEUE, LOCK_WAIT_MS, err);
+	struct store_lock *lock = store_lock(primary, QUEUE, STORE_WAIT, err);
 	int ret = lock ? push_locked(primary, e, err) : -1;
 	store_unlock(lock);
 	return ret;

@@ -8,6 +8,7 @@
 #include "agent/presence.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "base/show.h"
 
 #define LAST_LINES 8 /* of the log, for people */
 #define SECOND_US 1000000u
@@ -230,6 +231,7 @@ static void add_wait(struct buf *out, uint64_t secs)
 static void event_text(struct buf *out, struct json_out *j, const struct agent_event *e,
 		       enum waits w, uint64_t secs)
 {
+	size_t from = out->len;
 	(void)j;
 	buf_addf(out, "  %s: ", e->index_name);
 	agent_reason_text(out, e);
@@ -251,6 +253,7 @@ static void event_text(struct buf *out, struct json_out *j, const struct agent_e
 		buf_adds(out, ": ready");
 		break;
 	}
+	show_from(out, from);
 	buf_addc(out, '\n');
 }
 
@@ -259,6 +262,7 @@ static void logged_text(struct buf *out, struct span line)
 {
 	struct scan sc;
 	struct span key, at = {0}, part[4] = {{0}};
+	size_t from = out->len;
 	static const char *const keys[4] = {"index_name", "kind", "detail", "not_promoted"};
 	static const char *const before[4] = {" ", ": ", " ", "; not promoted: "};
 	scan_init(&sc, line);
@@ -282,6 +286,7 @@ static void logged_text(struct buf *out, struct span line)
 		buf_adds(out, before[i]);
 		scan_decode(part[i].p ? part[i] : span_of(""), out);
 	}
+	show_from(out, from);
 	buf_addc(out, '\n');
 }
 
@@ -309,8 +314,10 @@ static int status_text(struct state *s, struct buf *out, struct err *err)
 {
 	struct agent_settings set = settings_of(s);
 	if (s->running) {
+		size_t from = out->len;
 		buf_addf(out, "%u agent%s running since ", s->running, s->running > 1 ? "s" : "");
 		add_time(out, buf_span(&s->started_at));
+		show_from(out, from);
 		buf_addc(out, '\n');
 	} else {
 		buf_adds(out, "no agent is running\n");

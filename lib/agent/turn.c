@@ -79,24 +79,14 @@ static int log_failure(struct agent *a, const char *name, const char *index, con
 /* The lock of whoever builds and measures an index.  1: held; 0: somebody else has it; -1. */
 static int lock_index(struct agent *a, const char *index, struct store_lock **lock, struct err *err)
 {
-	struct buf key = BUF_INIT;
-	struct store *bucket = catalog_bucket_of(a->catalog, index, err);
+	*lock = catalog_index_lock(a->catalog, index, LOCK_WAIT_MS, err);
+	if (!*lock)
+		return err->code == ERR_TEMP ? 0 : -1;
+	if (store_lock_inherit(*lock, err) == 0)
+		return 1;
+	store_unlock(*lock);
 	*lock = NULL;
-	buf_addf(&key, "_hnsw_tuning/%s", index);
-	int ret = bucket ? buf_ok(&key, err) : -1;
-	if (ret == 0) {
-		*lock = store_lock(bucket, key.data, LOCK_WAIT_MS, err);
-		if (*lock)
-			ret = store_lock_inherit(*lock, err) == 0 ? 1 : -1;
-		else
-			ret = err->code == ERR_TEMP ? 0 : -1;
-	}
-	if (ret < 0) {
-		store_unlock(*lock);
-		*lock = NULL;
-	}
-	buf_release(&key);
-	return ret;
+	return -1;
 }
 
 /* Its cycle, under both locks.  ${why} is set if it failed. */
@@ -164,34 +154,48 @@ struct pick {
 	bool promoted;
 };
 
-static uint64_t latest_trial(struct agent *a, const char *index)
+static uint64_t latest_trial(const struct catalog_index *x)
 {
 	struct buf key = BUF_INIT;
 	struct err ignored;
 	uint64_t stamp = 0;
-	struct store *bucket = catalog_bucket_of(a->catalog, index, &ignored);
-	if (!bucket || trial_log_key(&key, index, &ignored) != 0 ||
-	    journal_newest(bucket, key.data, &stamp, &ignored) != 0)
+	if (trial_log_key(&key, x->name, &ignored) != 0 ||
+	    journal_newest(x->bucket, key.data, &stamp, &ignored) != 0)
 		stamp = 0;
 	buf_release(&key);
 	return stamp;
 }
 
+/* When it was promoted, or, nothing being promoted, tried last; 0: never. */
+static int last_touched(struct agent *a, const char *index, bool *promoted, uint64_t *at,
+			struct err *err)
+{
+	struct promotion promotion = {0};
+	struct catalog_index x;
+	int ret = catalog_index_open(a->catalog, index, &x, err);
+	if (ret == 0 && catalog_promotion_get(&x, &promotion, NULL, err) < 0)
+		ret = -1;
+	*promoted = ret == 0 && promotion.current;
+	if (*promoted && clock_parse(promotion.current->promoted_at, at) != 0)
+		*at = 0;
+	if (ret == 0 && !*promoted)
+		*at = latest_trial(&x);
+	promotion_release(&promotion);
+	catalog_index_release(&x);
+	return ret;
+}
+
 /* Take it if it was promoted later than the pick, or, nothing being promoted, tried later. */
 static void consider(struct agent *a, struct pick *p, const char *index)
 {
-	struct promotion promotion;
 	struct err why;
 	uint64_t at = 0;
-	if (catalog_promotion_get(a->catalog, index, &promotion, NULL, &why) < 0) {
+	bool promoted;
+	if (last_touched(a, index, &promoted, &at, &why) != 0) {
 		warn(&a->catalog->warn, "leaving out index '%s': %s", index, why.msg);
 		return;
 	}
-	bool promoted = promotion.current != NULL;
-	if (promoted && clock_parse(promotion.current->promoted_at, &at) != 0)
-		at = 0;
-	promotion_release(&promotion);
-	if (!promoted && (p->promoted || !(at = latest_trial(a, index))))
+	if (!promoted && (p->promoted || !at))
 		return;
 	if (p->index.len && promoted == p->promoted && at <= p->at_us)
 		return;

@@ -6,18 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static void clean(char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = '?';
-}
+#include "base/show.h"
 
 static void set_va(struct err *err, enum err_code code, const char *fmt, va_list ap)
 {
 	err->code = code;
 	vsnprintf(err->msg, sizeof err->msg, fmt, ap);
-	clean(err->msg);
+	show_text(err->msg);
 }
 
 int err_set(struct err *err, enum err_code code, const char *fmt, ...)
@@ -38,7 +33,7 @@ void warn(const struct warn_to *w, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	clean(text);
+	show_text(text);
 	w->fn(w->ctx, text);
 }
 
@@ -51,12 +46,19 @@ int err_sys(struct err *err, const char *fmt, ...)
 	va_end(ap);
 	size_t len = strlen(err->msg);
 	snprintf(err->msg + len, sizeof err->msg - len, ": %s", strerror(saved));
+	errno = saved;
 	return -1;
 }
 
 int err_nomem(struct err *err)
 {
 	return err_set(err, ERR_ENV, "out of memory");
+}
+
+int err_copy(struct err *err, const struct err *why)
+{
+	*err = *why;
+	return -1;
 }
 
 int err_prefix(struct err *err, const char *fmt, ...)

@@ -47,17 +47,20 @@ void warn(const struct warn_to *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /*
  * Record a failure.  The message says what failed first, in lower case, quotes
  * values in single quotes and has no full stop; too long a message is cut.
- * Control characters in it are replaced, so a hostile file name or value
+ * It is made fit to be shown (base/show.h), so a hostile file name or value
  * cannot reach a terminal.  Always returns -1, so that "return err_set(...)"
  * works.
  */
 int err_set(struct err *err, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* The same with ERR_ENV and ": <text of errno>" appended. */
+/* The same with ERR_ENV and ": <text of errno>" appended; errno stays. */
 int err_sys(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* ERR_ENV, "out of memory". */
 int err_nomem(struct err *err);
+
+/* Make it the same as another; returns -1. */
+int err_copy(struct err *err, const struct err *why);
 
 /* Put "<text>: " in front of the message that is already there; returns -1. */
 int err_prefix(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);

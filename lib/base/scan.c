@@ -94,8 +94,7 @@ bool scan_item(struct scan *s)
 	return more(s, ']', "expected ',' or ']'");
 }
 
-/* Length of the valid UTF-8 sequence at ${p}, or 0. */
-static size_t utf8_len(const char *p, const char *end)
+size_t scan_utf8_len(const char *p, const char *end)
 {
 	const unsigned char *u = (const unsigned char *)p;
 	size_t left = (size_t)(end - p);
@@ -119,6 +118,15 @@ static size_t utf8_len(const char *p, const char *end)
 		return 4;
 	}
 	return 0;
+}
+
+bool scan_is_utf8(struct span text)
+{
+	const char *p = text.p, *end = text.p + text.n;
+	for (size_t n; p < end; p += n)
+		if ((n = scan_utf8_len(p, end)) == 0)
+			return false;
+	return true;
 }
 
 static int hex4(const char *p, const char *end)
@@ -198,7 +206,7 @@ bool scan_string(struct scan *s, struct span *raw)
 			s->p = p;
 			return fail(s, "control character in a string");
 		} else {
-			size_t n = utf8_len(p, end);
+			size_t n = scan_utf8_len(p, end);
 			if (n == 0) {
 				s->p = p;
 				return fail(s, "bytes that are no UTF-8");
@@ -453,7 +461,7 @@ void scan_quote(struct buf *out, struct span text)
 		const char *run = p;
 		size_t n = 1;
 		while (p < end && (unsigned char)*p >= 0x20 && *p != '"' && *p != '\\' &&
-		       (n = utf8_len(p, end)) != 0)
+		       (n = scan_utf8_len(p, end)) != 0)
 			p += n;
 		buf_add(out, run, (size_t)(p - run));
 		if (p == end)

@@ -80,6 +80,11 @@ void scan_decode(struct span raw, struct buf *out);
 /* Append ${text} as a quoted JSON string; bytes that are no UTF-8 become U+FFFD. */
 void scan_quote(struct buf *out, struct span text);
 
+/* Length of the valid UTF-8 sequence at ${p}, or 0. */
+size_t scan_utf8_len(const char *p, const char *end);
+
+bool scan_is_utf8(struct span text);
+
 /* The raw JSON string says the same as ${text}. */
 bool scan_text_is(struct span raw, struct span text);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/par.h"
+#include "base/show.h"
 #include "cli/version.h"
 
 struct io_sink cli_out = IO_SINK_INIT(1, "standard output");
@@ -30,13 +32,15 @@ static const char *base_name(const char *path)
 
 static void say(const struct cli *c, const char *text)
 {
-	/* One write, so that lines of several processes do not mix. */
-	struct buf b = BUF_INIT;
-	buf_addf(&b, "%s: %s\n", c->prog, text);
-	if (!b.failed && io_write_all(2, b.data, b.len) != 0) {
+	/* One write, so that lines of several processes do not mix, and no memory of its own. */
+	char line[ERR_MSG_MAX + 256];
+	snprintf(line, sizeof line - 1, "%.200s: %s", c->prog, text);
+	show_text(line);
+	size_t len = strlen(line);
+	line[len++] = '\n';
+	if (io_write_all(2, line, len) != 0) {
 		/* There is nowhere left to say it. */
 	}
-	buf_release(&b);
 }
 
 void cli_usage(const struct cli *c, const char *fmt, ...)
@@ -46,9 +50,7 @@ void cli_usage(const struct cli *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	struct err err;
-	err_set(&err, ERR_USAGE, "%s", text);
-	say(c, err.msg);
+	say(c, text);
 	fprintf(stderr, "try '%s --help'\n", c->prog);
 	exit(ERR_USAGE);
 }
@@ -295,6 +297,8 @@ void cli_parse(struct cli *c, int argc, char **argv, size_t min, size_t max)
 	size_t n = c->n_opts + N_COMMON;
 	struct option *longs = calloc(n + 1, sizeof *longs);
 	char *shorts = calloc(2 * n + 3, 1), *p = shorts;
+	/* A file that may not grow further is a failed write, and told as one. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	c->start_ns = clock_mono_ns();
 	c->called = argc > 0 && argv[0] ? argv[0] : "hnsw-tools";
 	c->prog = base_name(c->called);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "hnsw/graph_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,23 +240,6 @@ static int find_parts(struct hnsw *h, struct err *err)
 	return check_tables(h, err);
 }
 
-/* Read up to ${size} bytes from ${offset} on; ${got}: how many there are. */
-static int read_at(const struct hnsw *h, int fd, unsigned char *p, size_t size, off_t offset,
-		   size_t *got, struct err *err)
-{
-	for (*got = 0; *got < size;) {
-		ssize_t n = pread(fd, p + *got, size - *got, offset + (off_t)*got);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(err, "cannot read '%s'", h->name);
-		if (n == 0)
-			break;
-		*got += (size_t)n;
-	}
-	return 0;
-}
-
 /* Read the whole file into memory of our own. */
 static int load_file(struct hnsw *h, int fd, struct io_map *view, struct err *err)
 {
@@ -266,10 +247,8 @@ static int load_file(struct hnsw *h, int fd, struct io_map *view, struct err *er
 	size_t size;
 	if (fstat(fd, &st) != 0)
 		return err_sys(err, "cannot stat '%s'", h->name);
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, ERR_ENV, "cannot read '%s': not a regular file", h->name);
 	void *p = hnsw_block(h, (size_t)st.st_size, 1, err);
-	if (!p || read_at(h, fd, p, (size_t)st.st_size, 0, &size, err) != 0)
+	if (!p || io_read_at(fd, h->name, p, (size_t)st.st_size, 0, &size, err) != 0)
 		return -1;
 	*view = (struct io_map){p, size};
 	return 0;
@@ -290,9 +269,9 @@ static int load_chunks(struct hnsw *h, int fd, struct err *err)
 		struct chunk *one = &c->chunk[i];
 		if (one->name == VECTORS)
 			continue;
-		if (read_at(h, fd, p, one->size,
-			    (off_t)((const unsigned char *)one->data - h->map.data), &got,
-			    err) != 0)
+		if (io_read_at(fd, h->name, p, one->size,
+			       (off_t)((const unsigned char *)one->data - h->map.data), &got,
+			       err) != 0)
 			return -1;
 		if (got < one->size)
 			return bad(h, err, "size");
@@ -308,15 +287,11 @@ struct hnsw *hnsw_open(const char *path, enum hnsw_open_mode mode, struct err *e
 	if (!h)
 		return NULL;
 	h->name = span_dup(span_of(path));
-	int fd = open(path, O_RDONLY | O_CLOEXEC), ret = -1;
+	int fd = h->name ? io_open(path, err) : err_nomem(err), ret = -1;
 	struct io_map view;
-	if (!h->name) {
-		err_nomem(err);
-	} else if (fd < 0) {
-		err_sys(err, "cannot open '%s'", path);
-	} else if (mode == HNSW_LOAD) {
+	if (fd >= 0 && mode == HNSW_LOAD) {
 		ret = load_file(h, fd, &view, err);
-	} else {
+	} else if (fd >= 0) {
 		ret = io_map_fd(&h->map, fd, path, err);
 		view = h->map;
 	}

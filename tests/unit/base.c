@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "base/par.h"
 #include "base/rng.h"
 #include "base/scan.h"
+#include "base/show.h"
 #include "tests/unit/tap.h"
 
 static void test_xxh64(void)
@@ -176,8 +178,37 @@ static void test_par(void)
 	}
 }
 
+static void test_show(void)
+{
+	static const char *const pair[][2] = {
+	    {"plain, \xC3\xA9 and \xF0\x9F\x98\x80", "plain, \xC3\xA9 and \xF0\x9F\x98\x80"},
+	    {"\x1b[2J\t\n\x7f", "?[2J???"},
+	    {"\xC2\x9B" "2J\xC2\x80\xC2\x9F\xC2\xA0", "?2J??\xC2\xA0"},
+	    {"\x9B" "2J \xC0\x80 \xED\xA0\x80 \xFF", "?2J ?? ??? ?"},
+	    {"a\xE2\x80\xAE" "b\xE2\x81\xA6" "c\xD8\x9C" "d\xE2\x80\x8F\xE2\x80\xA8", "a?b?c?d??"},
+	    {"cut \xE2\x80", "cut "},
+	    {"not cut \xE2" "a", "not cut ?a"},
+	    {"", ""},
+	};
+	for (size_t i = 0; i < sizeof pair / sizeof pair[0]; i++) {
+		char text[64];
+		struct err err;
+		snprintf(text, sizeof text, "%s", pair[i][0]);
+		show_text(text);
+		err_set(&err, ERR_DATA, "%s", pair[i][0]);
+		ok(strcmp(text, pair[i][1]) == 0 && strcmp(err.msg, pair[i][1]) == 0,
+		   "text %zu is fit to be shown, in messages too", i);
+	}
+	struct buf b = BUF_INIT;
+	buf_adds(&b, "\n\x1b");
+	show_from(&b, 1);
+	ok(b.len == 2 && strcmp(b.data, "\n?") == 0, "what stands before is left alone");
+	buf_release(&b);
+}
+
 int main(void)
 {
+	test_show();
 	test_xxh64();
 	test_clock();
 	test_scan();
