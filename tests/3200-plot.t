@@ -45,6 +45,9 @@ for bad in x 10 10x 1x1 100000x10 10x10x10 -5x10; do
 done
 status 2 "a bad axis" trial-plot -x mood x
 status 2 "a target beyond 1" trial-plot --target-recall 1.5 x
+check "Trials of rungs are left out" "trial-plot - <five >o1; (cat five; trial r 40 20 1 1 | jq -c '.config.rung = 50 | .provenance.vectors_digest = \"r\"') | trial-plot - >o2; cmp o1 o2"
+says "1 of 6 Trials left out" "which is said"
+status 1 "nothing but rungs" "trial r 40 20 1 1 | jq -c '.config.rung = 50' | trial-plot -"
 
 # ---- pictures ----
 if command -v gnuplot >/dev/null; then

@@ -37,6 +37,7 @@ check "a champion that is not in the history counts as none" "propose --history 
 check "ids that repeat count once" "cat h h >hh; propose --history hh -N 5 >a; propose --history h -N 5 | cmp - a"
 check "malformed lines do not count" "(echo '{'; cat h; echo x) >hb; propose --history hb -N 5 >a 2>err; propose --history h -N 5 | cmp - a"
 check "item i is as if those before it had been tried" "propose --history h -N 6 >six; (cat h; n=0; while read -r c; do n=\$((n + 1)); trial new\$n 1 1 1 1 | jq -c --argjson c \"\$c\" '.config = \$c'; done <six | head -n 5) >h6; base=\$(tail -n 1 h | jq -r .id); propose --history h6 --champion \$base | cmp - \$(tail -n 1 six >l; echo l)"
+check "Trials of rungs do not count" "(trial r1 300 99 1 1 | jq -c '.config.rung = 50'; cat h; trial r2 300 99 1 1 | jq -c '.config.rung = 50 | .config.m = 5') >hr; propose --history hr -N 20 >a; propose --history h -N 20 | cmp - a; jq -c '.rung = 50' a >pr; propose --history h --pending pr -N 20 | cmp - a"
 
 # The original's test: what was tried is not proposed.
 (trial a 80 30 1.0 500; trial b 100 30 1.0 520) >dup
