@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* propose - print the next configs to try */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -94,9 +93,9 @@ static int from_history(struct state *s, struct err *err)
 {
 	struct warn_to warn = cli_warn_to(&cli);
 	bool in = strcmp(o.history, "-") == 0;
-	int fd = in ? 0 : open(o.history, O_RDONLY | O_CLOEXEC);
+	int fd = in ? 0 : io_open_input(o.history, err);
 	if (fd < 0)
-		return err_sys(err, "cannot open '%s'", o.history);
+		return -1;
 	if (o.champion)
 		buf_adds(&s->champion, o.champion);
 	int ret = buf_ok(&s->champion, err);
@@ -113,9 +112,9 @@ static int read_pending(struct state *s, struct err *err)
 	struct io_lines lines;
 	struct span line;
 	bool in = strcmp(o.pending, "-") == 0;
-	int fd = in ? 0 : open(o.pending, O_RDONLY | O_CLOEXEC), got = -1;
+	int fd = in ? 0 : io_open_input(o.pending, err), got = -1;
 	if (fd < 0)
-		return err_sys(err, "cannot open '%s'", o.pending);
+		return -1;
 	if (io_lines_init(&lines, fd, o.pending, TRIAL_LINE_MAX, err) == 0) {
 		while ((got = io_lines_next(&lines, &line, err)) > 0) {
 			struct config c;
@@ -194,7 +193,8 @@ static int ask_command(struct state *s, struct err *err)
 	if (ret != 0 && err->code == ERR_NO)
 		ret = err_set(err, ERR_NO, "it has nothing to propose");
 	for (size_t at = 0; ret == 0 && at < out.len && n < o.count;) {
-		struct span line = {out.data + at, strcspn(out.data + at, "\n")};
+		const char *from = out.data + at, *end = memchr(from, '\n', out.len - at);
+		struct span line = {from, end ? (size_t)(end - from) : out.len - at};
 		at += line.n + 1;
 		number++;
 		if (line.n)
@@ -247,7 +247,7 @@ int main(int argc, char **argv)
 		s.h.rows = o.rows;
 	if (ret == 0 && o.pending)
 		ret = read_pending(&s, &err);
-	if (ret == 0 && s.h.pairs.trials == 0 && s.strategy)
+	if (ret == 0 && s.h.pairs.trials == 0 && s.h.n == 0 && s.strategy)
 		cli_note(&cli, "there are no Trials yet: proposing around the default");
 	if (ret == 0 && strcmp(o.strategy, "egreedy") != 0)
 		tell_left_out(&s);
