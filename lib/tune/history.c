@@ -73,12 +73,50 @@ struct tune_build *tune_history_find(const struct tune_history *h, const struct 
 	return NULL;
 }
 
+/* Where the build is in the table, or would be. */
+static size_t *slot_of(const struct tune_history *h, const struct config *c, int group)
+{
+	const uint32_t parts[] = {c->ef_construction, c->m, (uint32_t)c->storage, c->rung,
+				  (uint32_t)group};
+	uint64_t x = c->seed;
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		x = (x ^ parts[i]) * 0x9E3779B97F4A7C15u;
+		x ^= x >> 32;
+	}
+	size_t at = (size_t)x & (h->n_slots - 1);
+	for (; h->slot[at]; at = (at + 1) & (h->n_slots - 1)) {
+		const struct tune_build *b = &h->build[h->slot[at] - 1];
+		if (b->group == group && config_same_build(&b->config, c))
+			break;
+	}
+	return &h->slot[at];
+}
+
+/* Room for one more in the table. */
+static int grow_slots(struct tune_history *h, struct err *err)
+{
+	if (2 * (h->n + 1) <= h->n_slots)
+		return 0;
+	size_t n = h->n_slots ? 2 * h->n_slots : 64;
+	size_t *grown = mem_zeroed(n, sizeof *grown, err);
+	if (!grown)
+		return -1;
+	free(h->slot);
+	h->slot = grown;
+	h->n_slots = n;
+	for (size_t i = 0; i < h->n; i++)
+		*slot_of(h, &h->build[i].config, h->build[i].group) = i + 1;
+	return 0;
+}
+
 static struct tune_build *build_of(struct tune_history *h, const struct config *c, int group,
 				   struct err *err)
 {
-	for (size_t i = h->n; i-- > 0;)
-		if (h->build[i].group == group && config_same_build(&h->build[i].config, c))
-			return &h->build[i];
+	if (grow_slots(h, err) != 0)
+		return NULL;
+	size_t *slot = slot_of(h, c, group);
+	if (*slot)
+		return &h->build[*slot - 1];
 	if (h->n == h->cap) {
 		size_t cap = h->cap ? 2 * h->cap : 32;
 		struct tune_build *grown = mem_resize(h->build, cap, sizeof *grown, err);
@@ -88,6 +126,7 @@ static struct tune_build *build_of(struct tune_history *h, const struct config *
 		h->cap = cap;
 	}
 	struct tune_build *b = &h->build[h->n++];
+	*slot = h->n;
 	*b = (struct tune_build){.config = *c, .group = group};
 	return b;
 }
@@ -208,6 +247,9 @@ void tune_history_end(struct tune_history *h)
 		h->build[kept++] = b;
 	}
 	h->n = kept;
+	free(h->slot);
+	h->slot = NULL;
+	h->n_slots = 0;
 }
 
 int tune_history_pending(struct tune_history *h, const struct config *c, struct err *err)
@@ -251,6 +293,7 @@ void tune_history_release(struct tune_history *h)
 		build_release(&h->build[i]);
 	free(h->build);
 	free(h->pending);
+	free(h->slot);
 	free(h->group);
 	*h = (struct tune_history)TUNE_HISTORY_INIT;
 }

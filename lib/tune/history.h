@@ -46,6 +46,8 @@ struct tune_history {
 	/* internal */
 	struct tune_group *group;
 	size_t n_groups;
+	size_t *slot; /* open addressing: 1 + the number of the build; until the end */
+	size_t n_slots; /* a power of 2 */
 	int chosen; /* 0: none, as group 0 says which are wanted */
 	struct digest host; /* of the latest Trial */
 };
