@@ -30,7 +30,8 @@ static const struct cli_opt opts[] = {
      0.001, 86400, NULL},
     {0, "rows", "N", "rows of the index, for model, where no Trial tells it yet", CLI_U64, &o.rows,
      0, 2147483647.0, NULL},
-    TUNE_GOAL_OPTIONS(o.goal, o.space),
+    TUNE_GOAL_OPTIONS(o.goal),
+    TUNE_SEARCH_OPTIONS(o.goal, o.space),
     {'N', "count", "N", "how many to propose (default 1)", CLI_U64, &o.count, 1, 100000, NULL},
     CLI_OPT_STORE(&o.store),
 };

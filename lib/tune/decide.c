@@ -72,7 +72,7 @@ static struct tune_candidate candidate(const struct tune_goal *g, const struct t
 {
 	const struct tune_timing *t = timing_at(b, p->ef);
 	bool timed = t && t->count;
-	struct tune_candidate c = {.build = b, .config = b->config, .timed = t != NULL};
+	struct tune_candidate c = {.build = b, .config = b->config, .timing = t};
 	c.config.ef_search = p->ef;
 	c.recall = g->target_queries > 0 ? p->at_target : p->recall;
 	c.lower = tune_goal_reached(g, curve, p, b->queries);
@@ -159,7 +159,11 @@ static void advise_impossible(const struct tune_goal *g, const struct tune_candi
 			      struct tune_choice *out)
 {
 	const struct curve *v = &c->build->curve;
-	struct curve_point last = curve_at(v, g->space.es.max), half = curve_at(v, g->space.es.max / 2);
+	struct curve_point last = {0}, half = {0};
+	if (v->n) {
+		last = curve_at(v, g->space.es.max);
+		half = curve_at(v, g->space.es.max / 2);
+	}
 	if (c->recall >= tune_goal_target(g))
 		snprintf(out->advice, sizeof out->advice,
 			 "a limit of the goal is not met: raise it, or aim for less");

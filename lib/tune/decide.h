@@ -18,7 +18,7 @@ enum tune_verdict {
 struct tune_candidate {
 	const struct tune_build *build;
 	struct config config;
-	bool timed; /* a Trial has this very ef_search */
+	const struct tune_timing *timing; /* of this very ef_search; NULL: no Trial has it */
 	double recall, lower; /* of what the goal is about */
 	double us, distances; /* us: by the Trials, else by the latency law; NAN: not known */
 	double cost;	      /* of what is minimised */

@@ -48,10 +48,9 @@ struct tune_goal {
 	}
 
 /*
- * Rows of a command's table of options for the goal ${g}, to be used where cli/cli.h is; ${space}
- * is a const char *, for tune_space_parse().
+ * Rows of a command's table of options for the goal ${g}, to be used where cli/cli.h is.
  */
-#define TUNE_GOAL_OPTIONS(g, space)                                                                \
+#define TUNE_GOAL_OPTIONS(g)                                                                       \
 	CLI_OPT(0, "target-recall", "R", "recall to reach (default 0.9)", CLI_F64,                 \
 		&(g).target_recall, 0, 1, NULL),                                                   \
 	    CLI_OPT(0, "target-queries", "SHARE",                                                  \
@@ -68,10 +67,13 @@ struct tune_goal {
 		    &(g).max_latency, 1e-3, 1e9, NULL),                                            \
 	    CLI_OPT(0, "confidence", "P",                                                          \
 		    "certainty that the recall is reached (default 0.99); 0.5: by its mean",       \
-		    CLI_F64, &(g).confidence, 0, 0.999999, NULL),                                  \
-	    CLI_OPT(0, "within", "SHARE",                                                          \
-		    "stop when no build is expected to save more (default 0.01)", CLI_F64,         \
-		    &(g).within, 0, 1, NULL),                                                      \
+		    CLI_F64, &(g).confidence, 0, 0.999999, NULL)
+
+/* Rows for what only who looks for a config needs; ${space} is a const char *, for
+ * tune_space_parse(). */
+#define TUNE_SEARCH_OPTIONS(g, space)                                                              \
+	CLI_OPT(0, "within", "SHARE", "stop when no build is expected to save more (default 0.01)", \
+		CLI_F64, &(g).within, 0, 1, NULL),                                                 \
 	    CLI_OPT(0, "space", "RANGES",                                                          \
 		    "where to look (default 'm=8:64 ec=10:400 es=10:200 storage=auto')", CLI_STR,  \
 		    &(space), 0, 0, NULL)

@@ -165,11 +165,18 @@ static void add_time(struct tune_timing *t, double us, struct digest host)
 	}
 }
 
-static int add_to_build(struct tune_build *b, const struct trial *t, struct curve *curve,
-			struct digest host, struct err *err)
+static int keep_line(struct tune_timing *at, struct span line, struct err *err)
+{
+	buf_clear(&at->line);
+	buf_addspan(&at->line, line);
+	return buf_ok(&at->line, err);
+}
+
+static int add_to_build(struct tune_history *h, struct tune_build *b, const struct trial *t,
+			struct curve *curve, struct digest host, struct err *err)
 {
 	struct tune_timing *at = timing_of(b, t->config.ef_search, err);
-	if (!at)
+	if (!at || (h->keep_lines && keep_line(at, t->line, err) != 0))
 		return -1;
 	add_time(at, t->metrics.search_latency_p50_us, host);
 	at->recall = t->metrics.recall_at_k;
@@ -209,7 +216,7 @@ int tune_history_add(struct tune_history *h, const struct trial *t, struct err *
 			     digest_of_span(t->eval_digest), err);
 	struct tune_build *b = group < 0 ? NULL : build_of(h, &t->config, group, err);
 	struct digest host = digest_of_span(t->host);
-	if (!b || add_to_build(b, t, &curve, host, err) != 0)
+	if (!b || add_to_build(h, b, t, &curve, host, err) != 0)
 		goto out;
 	h->group[group].trials++;
 	h->host = host;
@@ -227,6 +234,8 @@ out:
 static void build_release(struct tune_build *b)
 {
 	curve_release(&b->curve);
+	for (size_t i = 0; i < b->n; i++)
+		buf_release(&b->timing[i].line);
 	free(b->timing);
 }
 

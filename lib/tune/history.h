@@ -15,6 +15,7 @@ struct tune_timing {
 	double recall, lower, at_target, target; /* of the latest; NAN: not said */
 	double distances; /* a query; NAN: not said */
 	struct digest host; /* internal: of its name */
+	struct buf line; /* the latest Trial, verbatim, if the history keeps lines */
 };
 
 /* One build, or rung of a build, and what its Trials measured. */
@@ -43,6 +44,7 @@ struct tune_history {
 	uint64_t broken; /* Trials with metrics or a curve that cannot be, left out */
 	struct config *pending;
 	size_t n_pending, pending_cap;
+	bool keep_lines; /* set before the first Trial */
 	/* internal */
 	struct tune_group *group;
 	size_t n_groups;
