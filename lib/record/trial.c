@@ -28,6 +28,27 @@ static const struct {
 
 #define N_METRICS (sizeof metric_keys / sizeof metric_keys[0])
 
+static const struct {
+	const char *name;
+	size_t offset;
+} figure_keys[] = {
+    {"recall_lcb", offsetof(struct trial, recall_lcb)},
+    {"distances_per_query", offsetof(struct trial, distances_per_query)},
+    {"target_recall", offsetof(struct trial, target_recall)},
+    {"queries_at_target", offsetof(struct trial, at_target)},
+};
+
+/* Figures of ours that may be absent, or be something else in records of others. */
+static void scan_figure(struct scan *s, struct span key, struct trial *t)
+{
+	for (size_t i = 0; i < sizeof figure_keys / sizeof figure_keys[0]; i++)
+		if (span_is(key, figure_keys[i].name) && scan_peek(s) == '0') {
+			scan_f64(s, (double *)(void *)((char *)t + figure_keys[i].offset));
+			return;
+		}
+	scan_skip(s, NULL);
+}
+
 /* Returns a bit for each metric that was there. */
 static unsigned scan_metrics(struct scan *s, struct trial *t)
 {
@@ -41,9 +62,7 @@ static unsigned scan_metrics(struct scan *s, struct trial *t)
 		while (i < N_METRICS && !span_is(key, metric_keys[i].name))
 			i++;
 		if (i == N_METRICS) {
-			if (!span_is(key, "recall_lcb") || scan_peek(s) != '0' ||
-			    !scan_f64(s, &t->recall_lcb))
-				scan_skip(s, NULL);
+			scan_figure(s, key, t);
 			continue;
 		}
 		char *at = (char *)m + metric_keys[i].offset;
@@ -75,6 +94,21 @@ static void scan_provenance(struct scan *s, struct trial *t)
 	}
 }
 
+/* What a rung is the beginning of. */
+static void scan_whole(struct scan *s, struct trial *t)
+{
+	struct span key;
+	if (scan_peek(s) != '{' || !scan_object(s)) {
+		scan_skip(s, NULL);
+		return;
+	}
+	while (scan_member(s, &key))
+		if (span_is(key, "vectors_digest") && scan_peek(s) == '"')
+			scan_string(s, &t->whole_digest);
+		else
+			scan_skip(s, NULL);
+}
+
 static int missing(const char *key, struct err *err)
 {
 	return err_set(err, ERR_DATA, "has no key '%s'", key);
@@ -88,7 +122,7 @@ int trial_parse(struct trial *t, struct span line, struct err *err)
 	unsigned metrics = 0;
 	memset(t, 0, sizeof *t);
 	t->line = line;
-	t->recall_lcb = NAN;
+	t->recall_lcb = t->distances_per_query = t->target_recall = t->at_target = NAN;
 	scan_init(&s, line);
 	if (scan_object(&s))
 		while (scan_member(&s, &key)) {
@@ -108,6 +142,10 @@ int trial_parse(struct trial *t, struct span line, struct err *err)
 				scan_optional(&s, &t->note);
 			else if (span_is(key, "provenance"))
 				scan_provenance(&s, t);
+			else if (span_is(key, "rung_of"))
+				scan_whole(&s, t);
+			else if (span_is(key, "curve") && scan_peek(&s) == '{')
+				scan_skip(&s, &t->curve);
 			else
 				scan_skip(&s, NULL);
 		}
@@ -214,6 +252,17 @@ int trial_write(struct buf *out, const struct trial_new *t, struct err *err)
 		json_kv_u64(&j, "disk_cached_bytes", t->disk_cached_bytes);
 	}
 	json_close(&j, '}');
+	if (t->whole_digest) {
+		json_key(&j, "rung_of");
+		json_open(&j, '{');
+		json_kv_u64(&j, "vectors", t->whole_rows);
+		json_kv_cstr(&j, "vectors_digest", t->whole_digest);
+		json_close(&j, '}');
+	}
+	if (t->curve) {
+		json_key(&j, "curve");
+		curve_write(&j, t->curve);
+	}
 	json_kv_cstr(&j, "created_at", now);
 	optional(&j, "note", t->note);
 	json_key(&j, "provenance");
