@@ -6,6 +6,8 @@
 #   make demo check bench     what scripts/demo, scripts/check, tests/bench/run do
 #   make bench PART=append    one part of it
 #   make chaos SECONDS=600    kill programs at random, look for what was lost
+#   make interleave           stop one program at each call that changes state, run another
+#   make faults               let every call of every command fail once, or be the last one
 #   make bench-duel           live duels of equal and of faster indexes, with a load beside
 #   make DEVELOPER=1          all warnings, as errors
 #   make SAN=address,undefined
@@ -36,6 +38,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := all
 
 VERSION := $(shell cat VERSION)
+comma := ,
 
 base_flags = -std=c11 -D_GNU_SOURCE -ffp-contract=off -Ilib
 ifneq ($(DEVELOPER),)
@@ -70,7 +73,7 @@ cli_obj := $(patsubst %.c,$(OUT)/%.o,$(filter lib/cli/%,$(lib_src)))
 lib_obj := $(patsubst %.c,$(OUT)/%.o,$(filter-out lib/cli/%,$(lib_src)))
 library := $(OUT)/libhnsw-tools.a
 
-.PHONY: all unit replay fuzz fuzzers demo check check-layers check-docs bench bench-duel chaos install uninstall clean print-out
+.PHONY: all interleave unit replay injector faults fuzz fuzzers demo check check-layers check-docs bench bench-duel chaos install uninstall clean print-out
 
 all: $(programs:%=$(OUT)/bin/%)
 	@ln -sfn $(OUT)/bin bin
@@ -84,6 +87,17 @@ fuzzers: $(fuzz_src:tests/fuzz/%.c=$(OUT)/fuzz/%)
 
 fuzz:
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz $(FUZZ)
+
+# What stands between a program and the C library, for the fault campaign.
+injector: $(OUT)/fault.so
+
+$(OUT)/fault.so: tests/faults/fault.c
+	@mkdir -p $(@D)
+	@printf "  LD    %s\n" $@
+	@$(CC) -std=c11 -O2 -Wall -Wextra -Werror -shared -fPIC -o $@ $<
+
+faults: all injector
+	@HNSW_BIN=$(OUT)/bin HNSW_FAULT=$(OUT)/fault.so JOBS=$(JOBS) tests/faults/run $(PART)
 
 # Where this set of flags builds to, for scripts.
 print-out:
@@ -119,10 +133,13 @@ $(OUT)/bin/%: $(OUT)/cmd/%.o $(cli_obj) $(library)
 	@printf '  LD    %s\n' $@
 	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# These calls come through the test first.
+$(OUT)/unit/durable: UNIT_WRAPS = $(patsubst %,-Wl$(comma)--wrap=%,fsync write linkat renameat mkdir readdir)
+
 $(OUT)/unit/%: $(OUT)/tests/unit/%.o $(library)
 	@mkdir -p $(@D)
 	@printf '  LD    %s\n' $@
-	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+	@$(CC) $(ALL_LDFLAGS) $(UNIT_WRAPS) -o $@ $^ $(LDLIBS)
 
 $(OUT)/replay/%: $(OUT)/tests/fuzz/%.o $(OUT)/tests/fuzz/replay.o $(library)
 	@mkdir -p $(@D)
@@ -161,6 +178,14 @@ check-docs: all
 
 bench: all $(bench_src:tests/bench/%.c=$(OUT)/bench/%)
 	@tests/bench/run $(OUT) $(PART)
+
+# Every point at which one program can be stopped while another runs.
+$(OUT)/faults/stop.so: tests/faults/stop.c
+	@mkdir -p $(@D)
+	@$(CC) -std=c11 -D_GNU_SOURCE -O1 -shared -fPIC -o $@ $< -ldl
+
+interleave: all $(OUT)/faults/stop.so
+	@PATH=$(CURDIR)/$(OUT)/bin:$$PATH tests/faults/interleave $(CURDIR)/$(OUT)/faults/stop.so $(STEP)
 
 chaos: all
 	@HNSW_BIN=$(OUT)/bin tests/chaos $(SECONDS)

@@ -11,7 +11,9 @@
 #include "base/clock.h"
 #include "cli/cli.h"
 
-#define POLL_NS 500000000 /* how often the queue is looked at */
+#define POLL_NS 500000000	       /* how often the queue is looked at */
+#define START_NS (2 * SECOND_NS)       /* how long stop waits for an agent that is starting */
+#define UNREADABLE_NS (60 * SECOND_NS) /* after which a store counts as gone */
 #define SECOND_NS ((uint64_t)1000000000)
 #define CONF_KEY "_hnsw_agent/agent.conf"
 #define CONF_MAX ((size_t)1 << 20)
@@ -45,6 +47,9 @@ static const struct cli_opt opts[] = {
     CLI_OPT_DRY_RUN(&o.dry_run),
     CLI_OPT_STORE(&o.store),
 };
+
+/* When the program was started. */
+static uint64_t started_us, started_ns;
 
 static struct cli cli = {
     .usage = "[options] run\n[options] once\n[options] enqueue NAME\n[options] status\n"
@@ -203,7 +208,7 @@ static int do_status(struct agent *a, struct err *err)
 static int do_stop(struct agent *a, struct err *err)
 {
 	unsigned count;
-	if (agent_stop_all(a->primary, &count, err) != 0)
+	if (agent_stop_all(a->primary, started_ns + START_NS, &count, err) != 0)
 		return -1;
 	if (count == 0)
 		return err_set(err, ERR_NO, "no agent is running");
@@ -212,7 +217,7 @@ static int do_stop(struct agent *a, struct err *err)
 }
 
 /* One turn, and afterwards the log of days that are over; not tidying it is no reason to end. */
-static int turn(struct agent *a, bool wake, enum agent_turn *what, struct err *err)
+static int turn(struct agent *a, enum agent_wake wake, enum agent_turn *what, struct err *err)
 {
 	struct err why;
 	int ret = agent_turn(a, wake, what, err);
@@ -223,15 +228,9 @@ static int turn(struct agent *a, bool wake, enum agent_turn *what, struct err *e
 
 static int do_once(struct agent *a, struct err *err)
 {
-	struct agent_history h;
 	enum agent_turn what = AGENT_NOTHING;
-	/* Nobody was awake in between: a wake is due if the last trial is so long ago. */
-	if (agent_history_read(a->primary, &h, &a->catalog->warn, err) != 0)
-		return -1;
-	bool wake = agent_wait_for_interval(&h, a->settings.cycle_interval_secs) == 0;
-	agent_history_release(&h);
 	cli_catch_signals();
-	if (turn(a, wake, &what, err) != 0 || what == AGENT_FAILED)
+	if (turn(a, AGENT_WAKE_IF_DUE, &what, err) != 0 || what == AGENT_FAILED)
 		return -1;
 	switch (what) {
 	case AGENT_BUSY:
@@ -251,11 +250,27 @@ static int do_once(struct agent *a, struct err *err)
 static bool look(struct agent *a, bool wake, enum agent_turn *what)
 {
 	struct err err = {0};
-	int ret = turn(a, wake, what, &err);
+	int ret = turn(a, wake ? AGENT_WAKE : AGENT_NO_WAKE, what, &err);
 	/* Nothing of this is a reason to end. */
 	if (ret != 0 || *what == AGENT_FAILED)
 		cli_error(&cli, &err);
 	return ret == 0;
+}
+
+/*
+ * Whether to end: 1: somebody asked for it; 0; -1: the store is gone, or this agent from it.  One
+ * that cannot be read is taken for gone after a while; ${read_ns}: when it last was.
+ */
+static int to_end(const struct agent *a, const struct agent_presence *p, uint64_t *read_ns,
+		  struct err *err)
+{
+	int present = agent_present(a->primary, p, err);
+	int stop = present > 0 ? agent_stop_asked(a->primary, p, err) : present;
+	if (present > 0 && stop >= 0)
+		*read_ns = clock_mono_ns();
+	else if (present == 0 || clock_mono_ns() - *read_ns > UNREADABLE_NS)
+		return -1;
+	return stop > 0 || cli_interrupted();
 }
 
 /* Go on until asked to stop, or nobody hears any more what is done. */
@@ -264,11 +279,11 @@ static int loop(struct agent *a, const struct agent_presence *p, struct err *err
 	const struct timespec pause = {0, POLL_NS};
 	const struct err *undelivered = a->ctx;
 	uint64_t interval = a->settings.cycle_interval_secs * SECOND_NS, look_at = 0,
-		 wake_at = clock_mono_ns() + interval;
+		 read_ns = clock_mono_ns(), wake_at = read_ns + interval;
 	for (;;) {
-		int stop = agent_stop_asked(a->primary, p, err);
-		if (stop != 0 || cli_interrupted())
-			return stop < 0 ? -1 : 0;
+		int end = to_end(a, p, &read_ns, err);
+		if (end != 0)
+			return end < 0 ? -1 : 0;
 		if (undelivered->code != ERR_NONE)
 			return err_set(err, undelivered->code, "%s", undelivered->msg);
 		enum agent_turn what = AGENT_NOTHING;
@@ -290,7 +305,7 @@ static int do_run(struct agent *a, struct err *err)
 		cli_note(&cli, "not enabled: say --enabled, or enabled=true in agent.conf");
 		return 0;
 	}
-	if (agent_enter(a->primary, &a->settings, &p, err) != 0)
+	if (agent_enter(a->primary, &a->settings, started_us, &p, err) != 0)
 		return -1;
 	cli_note(&cli, "running: a wake every %llu s, at most %llu trials an hour",
 		 (unsigned long long)a->settings.cycle_interval_secs,
@@ -303,7 +318,7 @@ static int do_run(struct agent *a, struct err *err)
 	return ret;
 }
 
-static const struct {
+static const struct verb {
 	const char *name;
 	int (*run)(struct agent *a, struct err *err);
 	size_t operands;
@@ -313,6 +328,18 @@ static const struct {
     {"enqueue", do_enqueue, 2, true, true}, {"status", do_status, 1, false, false},
     {"stop", do_stop, 1, false, false},
 };
+
+/* An agent that is starting may be about to make the store. */
+static int open_store(struct catalog *c, const char *url, const struct verb *verb, struct err *err)
+{
+	const struct timespec pause = {0, POLL_NS / 10};
+	int ret = catalog_open(c, url, !verb->makes_store, err);
+	while (ret != 0 && verb->run == do_stop && clock_mono_ns() < started_ns + START_NS) {
+		nanosleep(&pause, NULL);
+		ret = catalog_open(c, url, true, err);
+	}
+	return ret;
+}
 
 int main(int argc, char **argv)
 {
@@ -325,6 +352,8 @@ int main(int argc, char **argv)
 			  .ctx = &undelivered};
 	char threads[16];
 	size_t verb = 0, n = sizeof verbs / sizeof verbs[0];
+	started_us = clock_wall_us();
+	started_ns = clock_mono_ns();
 	cli_parse(&cli, argc, argv, 1, 2);
 	while (verb < n && strcmp(verbs[verb].name, cli.operand[0]) != 0)
 		verb++;
@@ -339,7 +368,7 @@ int main(int argc, char **argv)
 	snprintf(threads, sizeof threads, "%u", o.threads);
 	a.threads = o.threads ? threads : NULL;
 	char *url = absolute_store(&err);
-	int ret = url ? catalog_open(&c, url, !verbs[verb].makes_store, &err) : -1;
+	int ret = url ? open_store(&c, url, &verbs[verb], &err) : -1;
 	a.store_url = url;
 	if (ret == 0)
 		ret = (a.primary = buckets_get(c.buckets, META_BUCKET_DEFAULT, &err)) ? 0 : -1;

@@ -264,7 +264,8 @@ static int describe(struct evalset *e, const char *index, struct err *err)
 		const char *slash = strrchr(o.output, '/');
 		name = slash ? slash + 1 : o.output;
 	}
-	clock_format(clock_wall_us(), now);
+	if (clock_now_text(now, err) != 0)
+		return -1;
 	e->k = o.k ? o.k : DEFAULT_K;
 	if (set_text(&e->name, name ? name : "eval", err) != 0 ||
 	    set_text(&e->created_at, now, err) != 0)
@@ -339,6 +340,24 @@ static int print_info(struct operands *operands, struct evalset *e, struct err *
 	json_close(&j, '}');
 	buf_addc(&cli_out.b, '\n');
 	return 0;
+}
+
+/* ERR_USAGE if what is to be written is one of the files that are read. */
+static int check_output(const char *output, const struct vec_set *set, struct err *err)
+{
+	if (io_check_output(output, o.queries, err) != 0 ||
+	    io_check_output(output, o.texts, err) != 0)
+		return -1;
+	return vec_set_check_output(set, output, err);
+}
+
+static int check_outputs(const struct vec_set *set, struct err *err)
+{
+	const char *output = o.output || o.save ? o.output : "-";
+	if (o.hold_out && (io_check_output(o.hold_out, output, err) != 0 ||
+			   check_output(o.hold_out, set, err) != 0))
+		return -1;
+	return check_output(output, set, err);
 }
 
 static void check_options(void)
@@ -449,7 +468,8 @@ int main(int argc, char **argv)
 	     (save && lock_index(&operands, &e, &lock, &err) != 0)))
 		goto out;
 	if (operand_vectors(&operands, vectors, n_vectors, (enum vec_format)o.format, &set, &meta,
-			    &err) != 0)
+			    &err) != 0 ||
+	    check_outputs(&set, &err) != 0)
 		goto out;
 	if (!o.refresh &&
 	    (make_queries(&e, &set, &err) != 0 || describe(&e, meta.index_name, &err) != 0))

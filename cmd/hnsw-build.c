@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* hnsw-build - build an HNSW index from vectors, or insert vectors into one */
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/io.h"
+#include "base/lock.h"
 #include "catalog/operand.h"
 #include "cli/cli.h"
 #include "record/build.h"
@@ -251,15 +251,11 @@ static bool same_file(const char *a, const char *b)
 	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* ERR_USAGE if vectors are read from the file ${path}, which is to be written. */
+/* ERR_USAGE if ${path}, which is to be written, is read as well. */
 static int check_output(const char *path, const struct vec_set *set, struct err *err)
 {
-	for (size_t i = 0; i < set->parts; i++)
-		if (same_file(path, set->part[i].name))
-			return err_set(err, ERR_USAGE,
-				       "'%s' is where vectors are read from, it cannot be written",
-				       path);
-	return 0;
+	return io_check_output(path, o.config, err) != 0 ? -1
+							  : vec_set_check_output(set, path, err);
 }
 
 static int check_outputs(const struct vec_set *set, struct err *err)
@@ -283,17 +279,21 @@ static int lock_old(struct err *err)
 {
 	if (!same_file(o.append, o.output))
 		return 0;
-	int fd = open(o.append, O_RDONLY | O_CLOEXEC);
+	int fd = io_open(o.append, err);
 	struct stat held, there;
 	if (fd < 0)
-		return err_sys(err, "cannot open '%s'", o.append);
+		return -1;
 	/* The descriptor stays open, and with it the lock. */
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &held) != 0 ||
-	    stat(o.append, &there) != 0 || held.st_ino != there.st_ino) {
-		close(fd);
-		return err_set(err, ERR_TEMP, "another process goes on with '%s'", o.append);
+	if (lock_file(fd, false, o.append, 0, NULL, err) == 0) {
+		if (fstat(fd, &held) != 0 || stat(o.append, &there) != 0)
+			err_sys(err, "cannot stat '%s'", o.append);
+		else if (held.st_ino != there.st_ino)
+			err_set(err, ERR_TEMP, "another process has just replaced '%s'", o.append);
+		else
+			return 0;
 	}
-	return 0;
+	close(fd);
+	return -1;
 }
 
 int main(int argc, char **argv)

@@ -51,10 +51,15 @@ static struct cli cli = {
     CLI_OPTS(opts),
 };
 
+static const char *output(void)
+{
+	return o.output ? o.output : "-";
+}
+
 static int write_vectors(const struct vec_set *set, struct err *err)
 {
 	struct vec_write how = {.header = o.header};
-	const char *path = o.output ? o.output : "-";
+	const char *path = output();
 	struct io_file f;
 	how.format = (enum vec_format)o.to;
 	if (o.to == VEC_BY_SUFFIX && vec_format_of_path(path, &how.format) != 0)
@@ -99,6 +104,8 @@ static int convert_vectors(struct err *err)
 {
 	struct vec_set set;
 	int ret = vec_set_open(&set, cli.operand, cli.n_operands, (enum vec_format)o.from, err);
+	if (ret == 0)
+		ret = vec_set_check_output(&set, output(), err);
 	if (ret == 0 && o.ids)
 		ret = vec_set_read_ids(&set, o.ids, err);
 	if (ret == 0)
@@ -117,12 +124,12 @@ static bool is_cosine(const struct hnsw *h)
 static int convert_index(enum hnsw_format from, struct err *err)
 {
 	struct hnsw_import how = {.metric = o.metric, .ids = o.ids};
-	struct vec_set set;
+	struct vec_set set = VEC_SET_INIT;
 	how.kernels = dist_choose(getenv("HNSW_KERNEL"), err);
 	struct hnsw *h = how.kernels ? hnsw_import(cli.operand[0], from, &how, err) : NULL;
-	int ret = -1;
-	if (!h)
-		return -1;
+	int ret = h ? io_check_output(output(), cli.operand[0], err) : -1;
+	if (ret != 0)
+		goto out;
 	if (o.to >= FORMAT_INDEX) {
 		enum hnsw_format to = (enum hnsw_format)(o.to - FORMAT_INDEX);
 		ret = hnsw_export(h, to, o.labels == 1, o.output, err);
@@ -131,10 +138,13 @@ static int convert_index(enum hnsw_format from, struct err *err)
 				 "cosine is written as inner product of unit vectors: search it "
 				 "with queries of unit length, and read it back with --metric "
 				 "cosine");
-	} else if (hnsw_vectors(h, cli.operand[0], &set, err) == 0) {
-		ret = write_rows(&set, err);
+	} else {
+		ret = hnsw_vectors(h, cli.operand[0], &set, err);
+		if (ret == 0)
+			ret = write_rows(&set, err);
 		vec_set_release(&set);
 	}
+out:
 	hnsw_free(h);
 	return ret;
 }
@@ -177,8 +187,10 @@ int main(int argc, char **argv)
 	add_suffix(&o.from, cli.operand[0]);
 	add_suffix(&o.to, o.output);
 	check_options();
-	int ret = o.from >= FORMAT_INDEX
-		      ? convert_index((enum hnsw_format)(o.from - FORMAT_INDEX), &err)
-		      : convert_vectors(&err);
+	int ret = io_check_output(output(), o.ids, &err);
+	if (ret == 0)
+		ret = o.from >= FORMAT_INDEX
+			  ? convert_index((enum hnsw_format)(o.from - FORMAT_INDEX), &err)
+			  : convert_vectors(&err);
 	return cli_finish(&cli, ret == 0 ? 0 : cli_error(&cli, &err));
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* hnsw-store - the blobs of a store, for scripts */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/name.h"
+#include "base/show.h"
 #include "cli/cli.h"
 #include "store/store.h"
 
@@ -35,6 +38,16 @@ static struct cli cli = {
     CLI_OPTS(opts),
 };
 
+/* Scripts want the name as it is, terminals do not. */
+static void print_name(const char *name, const char *end)
+{
+	size_t from = cli_out.b.len;
+	buf_adds(&cli_out.b, name);
+	if (isatty(1))
+		show_from(&cli_out.b, from);
+	buf_adds(&cli_out.b, end);
+}
+
 static int do_list(struct store *s, const char *key, struct err *err)
 {
 	struct store_names names[2];
@@ -43,7 +56,7 @@ static int do_list(struct store *s, const char *key, struct err *err)
 		store_names_release(&names[0]);
 	for (int i = 0; ret == 0 && i < 2; i++) {
 		for (size_t n = 0; n < names[i].count; n++)
-			buf_addf(&cli_out.b, "%s%s\n", names[i].name[n], i ? "" : "/");
+			print_name(names[i].name[n], i ? "\n" : "/\n");
 		store_names_release(&names[i]);
 	}
 	return ret;
@@ -105,9 +118,10 @@ static int do_path(struct store *s, const char *key, struct err *err)
 
 static int do_lock(struct store *s, const char *key, struct err *err)
 {
-	struct store_lock *l = store_lock(s, key, (int)(o.wait * 1000), err);
+	struct store_lock *l = store_lock(s, key, STORE_WAIT, err);
 	if (!l || store_lock_inherit(l, err) != 0)
 		return -1;
+	(void)signal(SIGXFSZ, SIG_DFL);
 	char **command = (char **)(uintptr_t)(cli.operand + 2);
 	execvp(command[0], command);
 	return err_sys(err, "cannot run '%s'", command[0]);
@@ -130,8 +144,9 @@ static struct store *bucket_of(struct buckets *b, const char *key, const char **
 	struct store *s = NULL;
 	if (!bucket)
 		err_nomem(err);
-	else if (n == 0 || key[0] == '.')
-		err_set(err, ERR_USAGE, "bad key '%s', expected BUCKET/...", key);
+	else if (name_fault(span_of(bucket)))
+		err_set(err, ERR_USAGE, "bad key '%s', expected BUCKET/...: the bucket's name %s",
+			key, name_fault(span_of(bucket)));
 	else
 		s = buckets_get(b, bucket, err);
 	*rest = key[n] ? key + n + 1 : "";
@@ -159,6 +174,9 @@ int main(int argc, char **argv)
 		buckets_close(b);
 		return cli_finish(&cli, cli_error(&cli, &err));
 	}
+	struct warn_to w = cli_warn_to(&cli);
+	if (b)
+		buckets_be_patient(b, (int)(o.wait * 1000), &w);
 	struct store *s = b ? bucket_of(b, cli.operand[1], &rest, &err) : NULL;
 	int ret = s ? verbs[verb].run(s, rest, &err) : -1;
 	buckets_close(b);

@@ -63,7 +63,8 @@ static int defaults(struct index_meta *m, const char *name, struct err *err)
 {
 	char now[CLOCK_TEXT_MAX];
 	struct buf key = BUF_INIT;
-	clock_format(clock_wall_us(), now);
+	if (clock_now_text(now, err) != 0)
+		return -1;
 	buf_adds(&key, "vectors/");
 	buf_adds(&key, name);
 	int ret = buf_ok(&key, err);
@@ -108,8 +109,12 @@ static int measure_dataset(struct catalog *c, struct index_meta *m, struct err *
 /* It may be made later; or the name is mistyped. */
 static int look_for_evalset(struct catalog *c, const struct index_meta *m, struct err *err)
 {
-	struct evalset e;
-	int found = catalog_evalset_get(c, o.eval_set, m->index_name, &e, err);
+	struct evalset e = {0};
+	struct catalog_index x;
+	int found = catalog_index_open(c, m->index_name, &x, err);
+	if (found == 0)
+		found = catalog_evalset_get(c, o.eval_set, &x, &e, err);
+	catalog_index_release(&x);
 	if (found > 0)
 		evalset_release(&e);
 	else if (found == 0)
@@ -117,32 +122,35 @@ static int look_for_evalset(struct catalog *c, const struct index_meta *m, struc
 	return found < 0 ? -1 : 0;
 }
 
+/* What is registered, with what the options say. */
+static int change(void *ctx, struct index_meta *m, bool registered, struct err *err)
+{
+	struct catalog *c = ctx;
+	if (!registered && defaults(m, cli.operand[0], err) != 0)
+		return -1;
+	if (registered && o.bucket && m->bucket && strcmp(m->bucket, o.bucket) != 0)
+		cli_note(&cli,
+			 "what '%s' has in bucket '%s' stays there; index-move takes it along",
+			 m->index_name, m->bucket[0] ? m->bucket : META_BUCKET_DEFAULT);
+	if (set_source(m, err) != 0 || set_if(&m->bucket, o.bucket, err) != 0 ||
+	    set_if(&m->eval_set, o.eval_set, err) != 0 ||
+	    set_if(&m->model_name, o.model, err) != 0 ||
+	    set_if(&m->model_version, o.model_version, err) != 0)
+		return -1;
+	if (o.metric >= 0) {
+		m->metric = (enum vec_metric)o.metric;
+		m->has_metric = true;
+	}
+	if (m->source && m->source[0] && measure_dataset(c, m, err) != 0)
+		return -1;
+	return o.eval_set ? look_for_evalset(c, m, err) : 0;
+}
+
 static int add(struct catalog *c, const char *name, struct err *err)
 {
 	struct index_meta m;
-	int known = catalog_index_get(c, name, &m, err);
-	int ret = known < 0 ? -1 : known ? 0 : defaults(&m, name, err);
-	if (known > 0 && o.bucket && m.bucket && strcmp(m.bucket, o.bucket) != 0)
-		cli_note(&cli,
-			 "what '%s' has in bucket '%s' stays there; index-move takes it along",
-			 name, m.bucket[0] ? m.bucket : META_BUCKET_DEFAULT);
-	if (ret == 0)
-		ret = set_source(&m, err) || set_if(&m.bucket, o.bucket, err) ||
-			      set_if(&m.eval_set, o.eval_set, err) ||
-			      set_if(&m.model_name, o.model, err) ||
-			      set_if(&m.model_version, o.model_version, err)
-			  ? -1
-			  : 0;
-	if (o.metric >= 0) {
-		m.metric = (enum vec_metric)o.metric;
-		m.has_metric = true;
-	}
-	if (ret == 0 && m.source && m.source[0])
-		ret = measure_dataset(c, &m, err);
-	if (ret == 0 && o.eval_set)
-		ret = look_for_evalset(c, &m, err);
-	if (ret == 0 && !o.dry_run)
-		ret = catalog_index_put(c, &m, err);
+	int ret = (o.bucket ? catalog_index_change_bucket : catalog_index_change)(
+	    c, name, o.dry_run, change, c, &m, err);
 	if (ret == 0)
 		index_meta_write(&cli_out.b, &m);
 	index_meta_release(&m);

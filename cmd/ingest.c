@@ -12,9 +12,10 @@
 static struct {
 	const char *batch_id, *bucket, *ids, *store;
 	int format;
+	double wait;
 	bool replace, dry_run;
 	struct embed_options embed;
-} o = {.embed = EMBED_OPTIONS_INIT};
+} o = {.wait = 600, .embed = EMBED_OPTIONS_INIT};
 
 static const struct cli_opt opts[] = {
     {0, "batch-id", "ID", "a name for the batch, so that ingesting it again does nothing", CLI_STR,
@@ -27,6 +28,7 @@ static const struct cli_opt opts[] = {
      0, 0, NULL},
     CLI_OPT_FORMAT(&o.format),
     CLI_OPTS_EMBED(o.embed),
+    CLI_OPT_WAIT(&o.wait, "600"),
     CLI_OPT_DRY_RUN(&o.dry_run),
     CLI_OPT_STORE(&o.store),
 };
@@ -140,6 +142,8 @@ int main(int argc, char **argv)
 		ret = catalog_check_name("batch", o.batch_id, &err);
 	if (ret == 0)
 		ret = catalog_open(&c, cli_store(o.store), false, &err);
+	if (ret == 0)
+		catalog_be_patient(&c, o.wait);
 	if (ret == 0)
 		ret = open_rows(&rows, files ? cli.operand + 1 : from_stdin,
 				files ? cli.n_operands - 1 : 1, &err);

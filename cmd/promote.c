@@ -11,9 +11,9 @@
 
 static struct {
 	const char *by, *note, *expect, *confirm, *store;
-	double min_recall;
+	double min_recall, wait;
 	bool if_better, trust_stored, unattended, dry_run;
-} o;
+} o = {.wait = 60};
 
 static const struct cli_opt opts[] = {
     {0, "by", "WHO", "who promotes (default: the user's name)", CLI_STR, &o.by, 0, 0, NULL},
@@ -30,6 +30,7 @@ static const struct cli_opt opts[] = {
      CLI_FLAG, &o.trust_stored, 0, 0, NULL},
     {0, "unattended", NULL, "not if its config was rolled back on the same vectors", CLI_FLAG,
      &o.unattended, 0, 0, NULL},
+    CLI_OPT_WAIT(&o.wait, "60"),
     CLI_OPT_DRY_RUN(&o.dry_run),
     CLI_OPT_STORE(&o.store),
 };
@@ -64,10 +65,10 @@ static int read_verdict(struct err *err)
 	return ret;
 }
 
-static int promote(struct catalog *c, const char *index, const struct trial *t, struct err *err)
+static int promote(struct catalog *c, const struct catalog_index *x, const struct trial *t,
+		   struct err *err)
 {
 	struct promote_request r = {
-	    .index = index,
 	    .trial = t,
 	    .by = o.by ? o.by : user_name(),
 	    .note = o.note,
@@ -79,20 +80,27 @@ static int promote(struct catalog *c, const char *index, const struct trial *t, 
 	    .min_recall = o.min_recall,
 	    .dry_run = o.dry_run,
 	};
-	return catalog_promote(c, &r, &cli_out.b, err);
+	return catalog_promote(c, x, &r, &cli_out.b, err);
+}
+
+/* The index, which stays where it is until it is released. */
+static int hold(struct catalog *c, const char *index, struct catalog_index *x, struct err *err)
+{
+	return (o.dry_run ? catalog_index_open : catalog_index_hold)(c, index, x, err);
 }
 
 static int by_id(struct catalog *c, const char *index, const char *id, struct err *err)
 {
 	struct buf line = BUF_INIT;
 	struct trial t;
-	struct store *bucket = catalog_bucket_of(c, index, err);
-	int found =
-	    bucket ? trial_log_find(bucket, index, span_of(id), &line, &t, &c->warn, err) : -1;
-	if (found == 0)
+	struct catalog_index x;
+	int found = hold(c, index, &x, err);
+	if (found == 0 && (found = trial_log_find(x.bucket, index, span_of(id), &line, &t, &c->warn,
+						  err)) == 0)
 		found = err_set(err, ERR_NO, "there is no Trial '%s' in the journal of '%s'", id,
 				index);
-	int ret = found > 0 ? promote(c, index, &t, err) : -1;
+	int ret = found > 0 ? promote(c, &x, &t, err) : -1;
+	catalog_index_release(&x);
 	buf_release(&line);
 	return ret;
 }
@@ -113,7 +121,12 @@ static int take_trial(void *ctx, const struct trial *t, struct err *err)
 		    err, ERR_DATA,
 		    "Trial '%.*s' is of index '%.*s', expected '%s' (hnsw-bench --index sets it)",
 		    (int)t->id.n, t->id.p, (int)t->index_name.n, t->index_name.p, s->index);
-	if (promote(s->catalog, s->index, t, err) == 0) {
+	struct catalog_index x;
+	int ret = hold(s->catalog, s->index, &x, err);
+	if (ret == 0)
+		ret = promote(s->catalog, &x, t, err);
+	catalog_index_release(&x);
+	if (ret == 0) {
 		s->promoted++;
 		return io_sink_flush(&cli_out, err);
 	}
@@ -150,6 +163,8 @@ int main(int argc, char **argv)
 		ret = read_verdict(&err);
 	if (ret == 0)
 		ret = catalog_open(&c, cli_store(o.store), cli.n_operands == 2, &err);
+	if (ret == 0)
+		catalog_be_patient(&c, o.wait);
 	if (ret == 0)
 		ret = cli.n_operands == 2 ? by_id(&c, index, cli.operand[1], &err)
 					  : from_stdin(&c, index, &err);

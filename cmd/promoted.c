@@ -39,10 +39,22 @@ static void print_file(const struct promotion *p)
 }
 
 /* 0: printed; 1: nothing is promoted; -1. */
+/* 1: there is a promotion file; 0; -1. */
+static int get(struct catalog *c, const char *index, struct promotion *p, struct err *err)
+{
+	struct catalog_index x;
+	*p = (struct promotion){0};
+	int there = catalog_index_open(c, index, &x, err);
+	if (there == 0)
+		there = catalog_promotion_get(&x, p, NULL, err);
+	catalog_index_release(&x);
+	return there;
+}
+
 static int show(struct catalog *c, const char *index, struct err *err)
 {
 	struct promotion p;
-	int there = catalog_promotion_get(c, index, &p, NULL, err);
+	int there = get(c, index, &p, err);
 	int ret = there < 0 ? -1 : 0;
 	if (there >= 0 && o.full) {
 		if (there)
@@ -75,7 +87,7 @@ static int list(struct catalog *c, int *status, struct err *err)
 	for (size_t i = 0; ret == 0 && i < indexes.count; i++) {
 		struct promotion p;
 		struct err why = {0};
-		int there = catalog_promotion_get(c, indexes.name[i], &p, NULL, &why);
+		int there = get(c, indexes.name[i], &p, &why);
 		if (there < 0)
 			*status = cli_error(&cli, &why);
 		else if (there)

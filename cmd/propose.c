@@ -57,18 +57,21 @@ static int from_store(struct state *s, const char *index, struct err *err)
 {
 	struct catalog c = {.warn = cli_warn_to(&cli)};
 	struct promotion p = {0};
-	struct store *bucket = NULL;
+	struct catalog_index x = {0};
 	if (catalog_check_name("index", index, err) != 0 ||
 	    catalog_open(&c, cli_store(o.store), true, err) != 0)
 		return -1;
-	int ret = catalog_promotion_get(&c, index, &p, NULL, err) < 0 ? -1 : 0;
+	int ret = catalog_index_open(&c, index, &x, err);
+	if (ret == 0)
+		ret = catalog_promotion_get(&x, &p, NULL, err) < 0 ? -1 : 0;
 	if (ret == 0 && p.current)
 		scan_decode(p.current->trial_id, &s->champion);
 	if (ret == 0)
-		ret = (bucket = catalog_bucket_of(&c, index, err)) ? buf_ok(&s->champion, err) : -1;
+		ret = buf_ok(&s->champion, err);
 	if (ret == 0)
-		ret = trial_log_read(bucket, index, true, take_trial, s, &c.warn, err);
+		ret = trial_log_read(x.bucket, index, true, take_trial, s, &c.warn, err);
 	promotion_release(&p);
+	catalog_index_release(&x);
 	catalog_close(&c);
 	return ret;
 }

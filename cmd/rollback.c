@@ -5,11 +5,13 @@
 
 static struct {
 	const char *expect, *store;
+	double wait;
 	bool dry_run;
-} o;
+} o = {.wait = 60};
 
 static const struct cli_opt opts[] = {
     {0, "expect", "TRIAL_ID", "only if this one is promoted now", CLI_STR, &o.expect, 0, 0, NULL},
+    CLI_OPT_WAIT(&o.wait, "60"),
     CLI_OPT_DRY_RUN(&o.dry_run),
     CLI_OPT_STORE(&o.store),
 };
@@ -31,6 +33,8 @@ int main(int argc, char **argv)
 	int ret = catalog_check_name("index", cli.operand[0], &err);
 	if (ret == 0)
 		ret = catalog_open(&c, cli_store(o.store), true, &err);
+	if (ret == 0)
+		catalog_be_patient(&c, o.wait);
 	if (ret == 0)
 		ret = catalog_rollback(&c, cli.operand[0], o.expect, o.dry_run, &cli_out.b, &err);
 	catalog_close(&c);

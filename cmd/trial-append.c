@@ -36,25 +36,48 @@ struct state {
 	int status;		    /* of lines that were refused */
 };
 
+/* Append what is held where the index lives now. */
+static int append_held(struct state *s, struct err *err)
+{
+	struct catalog_index x;
+	int ret = catalog_index_hold(&s->catalog, s->writer.index, &x, err);
+	if (ret != 0 && err->code == ERR_DATA) {
+		/* Of this index nothing can be appended; others may follow. */
+		err_prefix(err, "%zu Trials of '%s' are not appended", s->writer.count,
+			   s->writer.index);
+		s->status = cli_error(&cli, err);
+		trial_writer_drop(&s->writer);
+		return 0;
+	}
+	if (ret == 0) {
+		trial_writer_follow(&s->writer, x.bucket);
+		ret = trial_writer_flush(&s->writer, err);
+	}
+	catalog_index_release(&x);
+	return ret;
+}
+
 /* Make what is held durable and echo it. */
 static int flush_held(struct state *s, struct err *err)
 {
 	size_t before = cli_out.b.len;
+	int status = s->status;
 	if (s->writer.count == 0)
 		return 0;
 	buf_addspan(&cli_out.b, buf_span(&s->writer.held));
-	if (trial_writer_flush(&s->writer, err) != 0) {
+	s->status = 0;
+	int ret = append_held(s, err);
+	if (ret != 0 || s->status)
 		cli_out.b.len = before;
-		return -1;
-	}
-	return io_sink_flush(&cli_out, err);
+	if (status)
+		s->status = status;
+	return ret ? ret : io_sink_flush(&cli_out, err);
 }
 
 /* Get ready to hold Trials of that index. */
 static int turn_to(struct state *s, struct span raw_name, struct err *err)
 {
 	struct buf name = BUF_INIT;
-	struct store *bucket;
 	if (s->writer.index && scan_text_is(raw_name, span_of(s->writer.index)))
 		return 0;
 	buf_adds(&name, "");
@@ -64,11 +87,9 @@ static int turn_to(struct state *s, struct span raw_name, struct err *err)
 		ret = flush_held(s, err);
 	if (ret == 0)
 		ret = catalog_check_name("index", name.data, err);
-	if (ret == 0)
-		ret = (bucket = catalog_bucket_of(&s->catalog, name.data, err)) ? 0 : -1;
 	if (ret == 0) {
 		trial_writer_release(&s->writer);
-		ret = trial_writer_init(&s->writer, bucket, name.data, err);
+		ret = trial_writer_init(&s->writer, NULL, name.data, err);
 	}
 	buf_release(&name);
 	return ret;

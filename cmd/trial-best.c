@@ -139,8 +139,11 @@ static int read_trials(struct state *s, const char *name, struct err *err)
 	if (catalog_check_name("index", name, err) != 0 ||
 	    catalog_open(&c, cli_store(o.store), true, err) != 0)
 		return -1;
-	struct store *bucket = catalog_bucket_of(&c, name, err);
-	int ret = bucket ? trial_log_read(bucket, name, false, take_trial, s, &c.warn, err) : -1;
+	struct catalog_index x;
+	int ret = catalog_index_open(&c, name, &x, err);
+	if (ret == 0)
+		ret = trial_log_read(x.bucket, name, false, take_trial, s, &c.warn, err);
+	catalog_index_release(&x);
 	catalog_close(&c);
 	return ret;
 }

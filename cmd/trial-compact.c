@@ -27,6 +27,7 @@ int main(int argc, char **argv)
 {
 	struct err err = {0};
 	struct catalog c = {0};
+	struct catalog_index x = {0};
 	struct journal_compaction done;
 	struct json_out j = {.b = &cli_out.b};
 	cli_parse(&cli, argc, argv, 1, 1);
@@ -34,8 +35,11 @@ int main(int argc, char **argv)
 	int ret = catalog_check_name("index", name, &err);
 	if (ret == 0)
 		ret = catalog_open(&c, cli_store(o.store), true, &err);
-	struct store *bucket = ret == 0 ? catalog_bucket_of(&c, name, &err) : NULL;
-	ret = bucket ? trial_log_compact(bucket, name, o.zstd, o.dry_run, &done, &err) : -1;
+	if (ret == 0)
+		ret = (o.dry_run ? catalog_index_open : catalog_index_hold)(&c, name, &x, &err);
+	if (ret == 0)
+		ret = trial_log_compact(x.bucket, name, o.zstd, o.dry_run, &done, &err);
+	catalog_index_release(&x);
 	if (ret == 0 && done.batches == 0 && !done.into[0])
 		ret = err_set(&err, ERR_NO, "the journal of '%s' is empty", name);
 	if (ret == 0) {

@@ -150,7 +150,8 @@ static int write_verdict(const struct side side[2], const struct evalset *set,
 	struct json_out j = {.b = &cli_out.b};
 	char digest[DIGEST_TEXT_MAX], now[CLOCK_TEXT_MAX], host[HOST_TEXT_MAX], cpu[HOST_TEXT_MAX];
 	digest_text(evalset_digest(set), digest);
-	clock_format(clock_wall_us(), now);
+	if (clock_now_text(now, err) != 0)
+		return -1;
 	host_name(host);
 	host_cpu(cpu);
 	json_open(&j, '{');

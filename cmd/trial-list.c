@@ -37,7 +37,7 @@ int main(int argc, char **argv)
 	struct err err = {0};
 	struct catalog c = {0};
 	struct count count = {0};
-	struct store *bucket;
+	struct catalog_index x = {0};
 	cli_parse(&cli, argc, argv, 1, 1);
 	const char *name = cli.operand[0];
 	c.warn = cli_warn_to(&cli);
@@ -45,19 +45,15 @@ int main(int argc, char **argv)
 	if (ret == 0)
 		ret = catalog_open(&c, cli_store(o.store), true, &err);
 	if (ret == 0)
-		ret = (bucket = catalog_bucket_of(&c, name, &err)) ? 0 : -1;
+		ret = catalog_index_open(&c, name, &x, &err);
 	if (ret == 0)
-		ret = trial_log_read(bucket, name, true, print, &count, &c.warn, &err);
-	if (ret == 0 && count.trials == 0) {
-		/* An index that was registered may well have none yet. */
-		struct index_meta meta;
-		ret = catalog_index_get(&c, name, &meta, &err) - 1;
-		index_meta_release(&meta);
-		if (ret == -1 && err.code == ERR_NONE)
-			err_set(&err, ERR_NO, "there is no index '%s' in store '%s'", name,
-				cli_store(o.store));
-	}
+		ret = trial_log_read(x.bucket, name, true, print, &count, &c.warn, &err);
+	/* An index that was registered may well have none yet. */
+	if (ret == 0 && count.trials == 0 && !x.registered)
+		ret = err_set(&err, ERR_NO, "there is no index '%s' in store '%s'", name,
+			      cli_store(o.store));
 	int status = ret == 0 ? 0 : cli_error(&cli, &err);
+	catalog_index_release(&x);
 	catalog_close(&c);
 	return cli_finish(&cli, status);
 }

@@ -1,16 +1,74 @@
-# What the scripts share: messages, the command line, names in the store.  A script sets
-# $prog before and defines usage, option and operand.
+# What the scripts share: messages, the command line, the programs they run, names in the store.
+# A script sets $prog before and defines usage, option and operand.
 set -eu
 LC_ALL=C
 export LC_ALL
+{ true <&0; } 2>/dev/null || exec </dev/null
+
+# The programs are beside the script, or beside what it is a link to, or in PATH.
 P='@PROGPREFIX@'
-trap 'exit 5' INT TERM
+for self in "$0" "$(readlink -f -- "$0")"; do
+	case $self in
+	*/*) [ ! -x "${self%/*}/${P}hnsw-store" ] || { P=${self%/*}/$P && break; } ;;
+	esac
+done
+
+tmp=
+cleaner=
+child=
+trap 'leave $?' EXIT
+for signal in HUP INT TERM; do
+	# shellcheck disable=SC2064
+	trap "stop $signal" "$signal"
+done
+trap 'exit 5' PIPE
+trap '' XFSZ
 quiet=
 verbose=
 store=${HNSW_STORE:-./store}
 
+# shown TEXT: a line that is fit for a terminal: what is no UTF-8, and each character that
+# lib/base/show.h names, as '?'.
+shown() {
+	case $1 in
+	*[!\ -~]*) ;;
+	*)
+		printf '%s\n' "$1"
+		return
+		;;
+	esac
+	printf '%s\n' "$1" | awk '
+		BEGIN { for (i = 1; i < 256; i++) byte[sprintf("%c", i)] = i }
+		# The length of the character at a place, its number in c; 0: none is there.
+		function decode(s, at,   n, i, d) {
+			c = byte[substr(s, at, 1)]
+			n = c < 128 ? 1 : c < 194 || c > 244 ? 0 : c < 224 ? 2 : c < 240 ? 3 : 4
+			if (n > 1) c %= 2 ^ (7 - n)
+			for (i = 1; i < n; i++) {
+				d = byte[substr(s, at + i, 1)]
+				if (d < 128 || d > 191) return 0
+				c = c * 64 + d % 64
+			}
+			return n == 3 && (c < 2048 || (c >= 55296 && c < 57344)) || n == 4 && (c < 65536 || c > 1114111) ? 0 : n
+		}
+		function obeyed(c) {
+			return c < 32 || (c > 126 && c < 160) || c == 1564 || c == 8206 || c == 8207 ||
+				(c > 8231 && c < 8239) || (c > 8293 && c < 8298)
+		}
+		{
+			line = line (NR > 1 ? "?" : "")
+			for (at = 1; at <= length($0); at += n ? n : 1) {
+				n = decode($0, at)
+				line = line (n == 0 || obeyed(c) ? "?" : substr($0, at, n))
+			}
+		}
+		END { print line }'
+}
+
+prog=$(shown "$prog")
+
 say() {
-	printf '%s: %s\n' "$prog" "$*" >&2
+	shown "$prog: $*" >&2
 }
 
 note() {
@@ -27,8 +85,61 @@ die() {
 
 misuse() {
 	say "$*"
-	printf "try '%s --help'\n" "$prog" >&2
+	shown "try '$prog --help'" >&2
 	exit 2
+}
+
+# stop SIGNAL: which may come while stderr is hidden from the shell, see run
+stop() {
+	{ true >&7; } 2>/dev/null && exec 2>&7
+	die 5 "ended by SIG$1"
+}
+
+# However the script ends: what it runs ends first, and nothing of it is left.
+leave() {
+	trap '' HUP INT TERM PIPE
+	if [ -n "$child" ]; then
+		kill "$child" 2>/dev/null || :
+		wait "$child" 2>/dev/null || :
+		[ -z "$tmp" ] || rm -f "$tmp/child"
+	fi
+	drop_tmp
+	case $1 in
+	[0-6]) exit "$1" ;;
+	141) exit 5 ;; # by SIGPIPE: nobody reads on
+	*) ended "a program" "$1" ;;
+	esac
+}
+
+# ended PROGRAM STATUS: what a status that no program of ours has means
+ended() {
+	[ "$2" -le 128 ] || die 6 "$1 was killed by signal $(($2 - 128))"
+	die 6 "$1 could not be run, or ended with status $2"
+}
+
+# run PROGRAM [ARGUMENT...]: unlike a plain command it ends at once when the script is to end, and
+# the script ends with status 6 and a message if it was killed.
+run() {
+	{ "$@" <&8 8<&- 9>&- & } 8<&0
+	child=$!
+	[ -z "$tmp" ] || echo "$child" 2>/dev/null >"$tmp/child" || :
+	# The shell has its own word for how a program was killed.
+	{ wait "$child"; } 7>&2 2>/dev/null && status=0 || status=$?
+	child=
+	[ -z "$tmp" ] || rm -f "$tmp/child"
+	[ "$status" -le 6 ] || ended "${1##*/}" "$status"
+	return "$status"
+}
+
+# maybe PROGRAM [ARGUMENT...]: run it; that it answers with "no" (status 1) is no failure, and
+# prints nothing.
+maybe() {
+	answer=$(run "$@" 2>/dev/null) && status=0 || status=$?
+	case $status in
+	0) [ -z "$answer" ] || printf '%s\n' "$answer" ;;
+	1) ;;
+	*) run "$@" ;; # again, for what it says
+	esac
 }
 
 # The options that every script has; others go to option NAME VALUE.
@@ -97,7 +208,8 @@ parse_words() {
 # want_count OPTION VALUE, want_share OPTION VALUE
 want_count() {
 	case $2 in
-	'' | *[!0-9]*) misuse "bad value '$2' for $1: expected a whole number" ;;
+	# Arithmetic of the shell takes a leading 0 for octal.
+	'' | *[!0-9]* | 0?* | ???????????????????*) misuse "bad value '$2' for $1: expected a whole number" ;;
 	esac
 }
 
@@ -110,10 +222,30 @@ want_share() {
 	esac
 }
 
-# A new private directory in $tmp, removed when the script ends, however it ends.
+# A new private directory in $tmp, removed when the script ends, however it ends: who removes it
+# reads from a pipe that the script holds open.
 make_tmp() {
 	tmp=$(mktemp -d "${TMPDIR:-/tmp}/$prog.XXXXXX") || die 6 "cannot create a temporary directory"
-	trap 'rm -rf "$tmp"' EXIT
+	mkfifo "$tmp/alive" || unwritten alive
+	exec 9<>"$tmp/alive"
+	clean_up >/dev/null 2>&1 &
+	cleaner=$!
+}
+
+clean_up() {
+	trap '' HUP INT TERM PIPE
+	trap - EXIT
+	exec <"$tmp/alive" 9>&-
+	read -r _ || :
+	[ ! -s "$tmp/child" ] || kill -9 "$(cat "$tmp/child")" || :
+	rm -rf "$tmp"
+}
+
+drop_tmp() {
+	[ -n "$tmp" ] || return 0
+	exec 9>&-
+	if [ -n "$cleaner" ]; then wait "$cleaner" || :; else rm -rf "$tmp"; fi
+	tmp=
 }
 
 # unwritten FILE: what jq, printf or cat could not write to $tmp/FILE
@@ -123,13 +255,14 @@ unwritten() {
 
 # The bucket that an index lives in.
 bucket_of() {
-	meta=$("${P}index-list" -S "$store" -- "$1" 2>/dev/null) && found=0 || found=$?
-	case $found in
-	0) printf '%s\n' "$meta" | jq -r 'if (.bucket // "") == "" then "primary" else .bucket end' ;;
-	# A name that is none, or a record that cannot be read: say so.
-	2 | 3) "${P}index-list" -S "$store" -- "$1" ;;
-	*) echo primary ;;
-	esac
+	meta=$(maybe "${P}index-list" -S "$store" -- "$1") || return
+	printf '%s\n' "${meta:-null}" | jq -r 'if (.bucket // "") == "" then "primary" else .bucket end'
+}
+
+# The eval set of an index that is its own, if there is one.
+own_evalset() {
+	meta=$(maybe "${P}index-list" -S "$store" -- "$1") || return
+	printf '%s\n' "${meta:-null}" | jq -r '.eval_set // empty'
 }
 
 # One lock for whatever builds and measures an index: run this script again under it, with
@@ -140,9 +273,9 @@ under_lock() {
 	lock_key=$3/_hnsw_tuning/$2
 	shift 3
 	# That the variable was exported by accident shows in the lock being free.
-	if [ "${HNSW_TUNING:-}" = "$lock_name" ] &&
-		! "${P}hnsw-store" -S "$store" lock -- "$lock_key" true 2>/dev/null; then
-		return
+	if [ "${HNSW_TUNING:-}" = "$lock_name" ]; then
+		"${P}hnsw-store" -S "$store" lock -- "$lock_key" true 2>/dev/null && status=0 || status=$?
+		[ "$status" -ne 5 ] || return 0
 	fi
 	HNSW_TUNING=$lock_name
 	export HNSW_TUNING
@@ -166,11 +299,11 @@ refresh() {
 	refresh_vectors=$3
 	shift 3
 	if is_file "$evalset"; then
-		"${P}evalset" -q -S "$store" --index "$refresh_name" --if-stale "$@" --refresh "$evalset" \
+		run "${P}evalset" -q -S "$store" --index "$refresh_name" --if-stale "$@" --refresh "$evalset" \
 			-o "$tmp/evalset.json" -- "$refresh_vectors" || return
 		evalset=$tmp/evalset.json
 	else
-		"${P}evalset" -q -S "$store" --index "$refresh_name" --if-stale "$@" --refresh "$evalset" \
+		run "${P}evalset" -q -S "$store" --index "$refresh_name" --if-stale "$@" --refresh "$evalset" \
 			-- "$refresh_vectors"
 	fi
 }
@@ -190,7 +323,7 @@ run_again() {
 	runs=$((${HNSW_TUNING_RUNS:-1} + 1))
 	[ "$runs" -le 10 ] || die 5 "the vectors of '$name' keep changing"
 	note "the vectors of '$name' have changed: starting again"
-	rm -rf "$tmp"
+	drop_tmp
 	HNSW_TUNING_RUNS=$runs
 	export HNSW_TUNING_RUNS
 	exec "$0" "$@"

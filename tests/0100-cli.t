@@ -45,4 +45,21 @@ status 2 "a scheme that is not known" trial-list -S ftp://x y
 status 6 "no store there" trial-list -S ./none y
 says "there is no store at './none'" "is told of"
 check "reading made no store" 'test ! -e none'
+
+# ---- text for a terminal ----
+odd=$(printf 'p\033\302\205\342\200\256q')
+ln -s "$bin/hnsw-build" "./$odd"
+status 2 "a name that a terminal obeys" "./p*q"
+says "try 'p???q --help'" "is not shown so in messages"
+check "nor in the help" "./p*q --help | grep -qF 'usage: p???q'"
+check "nor with the version" "./p*q -V | grep -qF 'p???q (hnsw-tools)'"
+mkdir -p s/primary
+echo x >"s/primary/$odd"
+same "$odd" "hnsw-store list prints names for scripts" hnsw-store -S s list primary
+if command -v script >/dev/null; then
+	check "and for people" "script -qc \"'$bin/hnsw-store' -S s list primary\" tty >o2 </dev/null; tr -d '\\r' <o2 | grep -qFx 'p???q'"
+	check "the progress line" "vectors 20000 16 1 >many.jsonl; script -qc './p*q -c 200 -o i.hnsw many.jsonl' tty >o2 </dev/null; grep -qF 'p???q: ' o2 && ! grep -qF \"\$odd\" o2"
+else
+	report 0 "on a terminal # SKIP no script"
+fi
 finish

@@ -2,11 +2,12 @@
 # Vector files: every format there and back, and what is wrong with them.
 . "$(dirname "$0")/lib.sh"
 
-vectors 50 7 3 >v.jsonl
+vectors 50 7 3 >in.jsonl
+cp in.jsonl v.jsonl
 hnsw-convert v.jsonl -o v.npy
 digest=$(hnsw-info --vectors v.jsonl)
 for f in fvecs fbin npy hvec jsonl txt; do
-	check "to $f" hnsw-convert v.jsonl -o "v.$f"
+	check "to $f" hnsw-convert in.jsonl -o "v.$f"
 	same "$digest" "$f has the same vectors" hnsw-info --vectors "v.$f"
 	check "$f through pipes" "hnsw-convert v.$f --to ${f%txt} -o - >p.$f 2>/dev/null || hnsw-convert v.$f --to text >p.$f"
 	same "$digest" "$f on stdin" "hnsw-info --vectors --format $(echo $f | sed s/txt/text/) - <v.$f"
@@ -234,4 +235,27 @@ bad_ids '\376\377\000a' 'begins with a byte order mark of UTF-16'
 
 check "a failed conversion leaves the old file" "echo old >keep.u8bin; hnsw-convert v.jsonl -o keep.u8bin 2>/dev/null; grep -q old keep.u8bin"
 check "and nothing else" 'test -z "$(find . -name ".tmp*")"'
+
+# ---- what is written is not what is read ----
+printf '{"id":"%s","vector":[1,2]}\n' a b c d >self.jsonl
+cp self.jsonl self.old
+ln self.jsonl hard.jsonl
+ln -s self.jsonl soft.jsonl
+printf '%s\n' a b c d >self.ids
+hnsw-build -q self.jsonl -o self.hnsw >o2
+status 2 "a file onto itself" hnsw-convert self.jsonl -o self.jsonl
+says "'self.jsonl' is the input 'self.jsonl': it cannot be written" "is told"
+status 2 "by another name" hnsw-convert self.jsonl -o hard.jsonl
+status 2 "by a link" hnsw-convert soft.jsonl -o self.jsonl
+status 2 "through standard input" "hnsw-convert - -o self.jsonl <self.jsonl"
+status 2 "through standard output" "hnsw-convert self.jsonl >>hard.jsonl"
+status 2 "onto its ids" hnsw-convert --ids self.ids self.jsonl --to text -o self.ids
+status 2 "an index onto itself" hnsw-convert self.hnsw -o self.hnsw
+status 2 "an eval set onto its vectors" evalset -N 1 -o self.jsonl self.jsonl
+status 2 "onto its queries" "hnsw-convert self.jsonl -o other.npy && evalset --queries self.jsonl -o hard.jsonl other.npy"
+status 2 "the rest onto the vectors" evalset -N 1 --hold-out hard.jsonl -o e.json self.jsonl
+status 2 "the rest onto the eval set" "evalset -N 1 -o e.json self.jsonl && evalset -N 1 --hold-out ./e.json -o e.json self.jsonl"
+status 2 "an index onto its config" "echo '{\"ef_construction\":80,\"ef_search\":30}' >c.json; hnsw-build --config c.json -o ./c.json self.jsonl"
+check "none of them was touched" "cmp self.old self.jsonl && test -s self.hnsw && hnsw-info --check self.hnsw"
+check "a refreshed eval set may replace itself" "evalset -N 1 -o e.json self.jsonl && evalset --refresh e.json -o e.json self.jsonl"
 finish

@@ -14,7 +14,7 @@ check "without a name: the index that each names" "(trial d 1 1 1 1 y; trial e 1
 status 3 "a Trial of another index" "trial g 1 1 1 1 y | trial-append x"
 says "stdin: line 1: is of index 'y', expected 'x'" "is told of"
 check "keys that we do not know are kept byte by byte" "printf '%s\n' '{ \"extra\" : [1.50,2e3, 12345678901234567890], \"id\":\"odd\",\"index_name\":\"x\",\"eval_set\":\"e\",\"config\":{\"ef_construction\":1,\"ef_search\":1,\"mystery\":null},\"metrics\":{\"build_time_secs\":1,\"search_latency_p50_us\":1,\"search_latency_p95_us\":1,\"search_latency_p99_us\":1,\"recall_at_k\":0.96,\"memory_bytes\":1,\"vectors\":1,\"eval_queries\":1,\"brute_force_latency_us\":0},\"created_at\":\"2026-04-16T15:26:21.123456789Z\"}' >odd; trial-append x <odd | cmp - odd && trial-list x | tail -n 1 | cmp - odd"
-check "a batch of four by default" "for i in 1 2 3 4 5 6 7 8 9; do trial n\$i 1 1 1 1 batch; done | trial-append batch >out2; ls $j/batch | test \$(wc -l) -eq 3; for f in $j/batch/*; do wc -l <\$f; done | tr '\n' ' ' | grep -qx '4 4 1 '"
+check "a batch of four by default" "for i in 1 2 3 4 5 6 7 8 9; do trial n\$i 1 1 1 1 batch; done >nine; trial-append batch <nine >out2; ls $j/batch | test \$(wc -l) -eq 3; for f in $j/batch/*; do wc -l <\$f; done | tr '\n' ' ' | grep -qx '4 4 1 '"
 check "a pause flushes" "mkfifo to; trial-append pause <to >echoed & exec 3>to; trial p1 1 1 1 1 pause >&3; i=0; while test ! -s echoed -a \$i -lt 100; do sleep 0.05; i=\$((i + 1)); done; test -s echoed; rc=\$?; exec 3>&-; wait; test \$rc -eq 0"
 
 # ---- malformed lines ----
@@ -72,6 +72,19 @@ printf '{"id":"cut' >"$j/m/batch_00000000000000000006.jsonl"
 check "torn lines in the store are skipped" "cat good1 good2 >both; trial-list m 2>warn | cmp - both"
 check "and reported with file and line" "grep -q \"skipping 'batch_00000000000000000005.jsonl' line 1: \" warn && grep -q \"'batch_00000000000000000006.jsonl' line 1\" warn"
 check "files of other names are left alone" "echo junk >$j/m/notes.txt; echo junk >$j/m/batch_1.jsonl; trial-list m 2>/dev/null | cmp - both"
+
+# ---- what is no file ----
+mkdir -p $j/odd
+trial o1 1 1 1 1 odd >$j/odd/batch_00000000000000000010.jsonl
+mkfifo $j/odd/batch_00000000000000000020.jsonl
+status 6 "a FIFO as batch" timeout 10 trial-list odd
+says "batch_00000000000000000020.jsonl': not a regular file" "is named"
+for to in nowhere batch_00000000000000000020.jsonl /dev/zero /; do
+	rm $j/odd/batch_00000000000000000020.jsonl
+	ln -s $to $j/odd/batch_00000000000000000020.jsonl
+	[ "$to" = / ] || status 6 "a batch that links to $to" timeout 10 trial-list odd
+done
+check "one that links to a directory is none" "trial-list odd | cmp - $j/odd/batch_00000000000000000010.jsonl"
 
 # ---- order ----
 mkdir -p $j/order
@@ -160,4 +173,19 @@ says "there is no index 'nothing'" "is told of"
 check "a registered index without Trials" "index-add empty >o2; trial-list empty && test ! -s out"
 status 1 "no best of nothing" trial-best nothing
 check "silently" 'test ! -s out -a ! -s err'
+
+# ---- lines without bounds ----
+# One line of 200 MB in 20 kB, between two Trials.
+mkdir -p store/primary/_hnsw_trials/huge
+head -n 1 plain >line1
+sed -n 2p plain >line2
+{ cat line1; head -c 200000000 /dev/zero | tr '\0' x; echo; cat line2; } |
+	zstd -qc >store/primary/_hnsw_trials/huge/batch_compacted_00000000000000000001.jsonl.zst
+check "a line that unpacks to more than any Trial takes no memory, the others are read" \
+	"(ulimit -v 200000; trial-list huge) >got; cat line1 line2 | cmp - got"
+says "line 2: longer than 16777216 bytes" "it is named"
+check "another batch beside it" "sed -n '3s/\"busy\"/\"huge\"/p' plain | trial-append huge"
+status 3 "a compaction refuses it" trial-compact huge
+says "line 2 is longer than 16777216 bytes" "naming it"
+check "and removes nothing" "test \$(ls $j/huge | wc -l) -eq 2"
 finish

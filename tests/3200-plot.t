@@ -40,11 +40,23 @@ status 1 "no Trial" "trial-plot - </dev/null"
 status 3 "no JSON" "echo x | trial-plot -"
 status 2 "no operand" trial-plot
 status 2 "an unknown suffix" trial-plot -o x.gif x
-for bad in x 10 10x 1x1 100000x10 10x10x10 -5x10; do
+for bad in x 10 10x 0800x400 800x0400 1x1 100000x10 10x10x10 -5x10; do
 	status 2 "a bad size: $bad" trial-plot --size "$bad" x
 done
 status 2 "a bad axis" trial-plot -x mood x
 status 2 "a target beyond 1" trial-plot --target-recall 1.5 x
+
+# ---- text for a terminal ----
+bytes=$(printf 'a\033[2J\302\233b\177\342\200\256c\342\201\246\342\200\250\377\355\240\200\300\200\303\251\360\237\230\200\342\202')
+plain=$(printf 'a?[2J?b??c????????\303\251\360\237\230\200??')
+check "a title" "trial-plot --title \"\$bytes\" x | head -n 1 >o2 && printf '%s\n' \"\$plain\" | cmp - o2"
+check "the names of a record" "trial a 1 1 1 1 | jq -c --arg e \"\$(printf 'a\\033\\302\\233\\nb')\" '.eval_set = \$e' | trial-plot - | head -n 1 | grep -q 'eval set a???b,'"
+status 2 "a message" "trial-plot \"--\$(printf '\\033')\""
+says "unknown option '--?'" "has none either"
+ln -s "$bin/trial-plot" "$(printf 'p\033\302\205q')"
+status 2 "its own name" "./p*q"
+says "try 'p??q --help'" "too"
+rm p*q
 
 # ---- pictures ----
 if command -v gnuplot >/dev/null; then
@@ -52,7 +64,50 @@ if command -v gnuplot >/dev/null; then
 	check "SVG, well-formed, with everything in it" "trial-plot -o p.svg x && grep -q '</svg>' p.svg && grep -q 'champion 40/20 m16' p.svg && grep -q 'target 0.9' p.svg && grep -q frontier p.svg"
 	check "a title full of traps" "trial-plot --title \"it's \\\"a\\\" \\\`id\\\` @x_1 {/=9 y} \\\\n\" -o t.svg x && grep -q 'it.*s .*a.* .id. @x_1 {/=9 y}' t.svg"
 	status 6 "a place that cannot be written" trial-plot -o nowhere/p.png x
-	check "nothing stays behind" "test -z \"\$(ls | grep -e '\\.png\\.' -e '\\.svg\\.')\""
+	# Text of a record, or of an option, is data to gnuplot, never its language.
+	for code in '"`touch hit`"' '"$(touch hit)"' '"e\n!touch hit\n#"' '"e\u0027\nsystem(\"touch hit\")\n#"' \
+		'"e\"\nsystem(\"touch hit\")\n#"' '["1+system(\"touch hit\")"]'; do
+		text=$(printf '%s' "$code" | jq -r 'if type == "string" then . else tojson end')
+		for field in .id .metrics.recall_at_k .metrics.search_latency_p50_us .config.ef_construction .config.ef_search .config.m \
+			.config .metrics .provenance .provenance.vectors_digest; do
+			sed -n 3p five | jq -c --argjson v "$code" "$field = \$v"
+		done >hostile
+		# The last line names the picture.
+		tail -n 1 five | jq -c --argjson v "$code" '.eval_set = $v | .index_name = $v | .metrics.k = $v' >>hostile
+		for suffix in png svg; do
+			rm -f h.$suffix
+			trial-plot -q --all --champion c -o h.$suffix - <hostile && [ -s h.$suffix ] && [ ! -e hit ] || echo "records: $code $suffix"
+			rm -f h.$suffix
+			trial-plot --title "$text" --champion "$text" -o h.$suffix - <five && [ -s h.$suffix ] && [ ! -e hit ] ||
+				echo "options: $code $suffix"
+		done
+	done >wrong 2>&1
+	check "nothing that a record or an option says is run" "cat wrong; test ! -s wrong -a ! -e hit"
+	check "a title is shown as it is" "trial-plot --title '<&> \`id\` \$(id) %s \\n' -o t.svg x && grep -qF '&lt;&amp;> \`id\` \$(id) %s \\n' t.svg"
+	check "except for what no terminal and no XML has" "trial-plot --title \"\$(printf 'a\\033b\\302\\233c\\357\\277\\277d\\377e\\303\\251\\nf')\" -o t.svg x && grep -qF \"\$(printf 'a?b?c?d?e\\303\\251?f')\" t.svg"
+	mkdir 'a `touch hit`"; system("touch hit")#' && cd 'a `touch hit`"; system("touch hit")#' || exit 1
+	check "nor do directories and files" "TMPDIR=. HNSW_STORE=../store trial-plot -o \"it's \\\`touch hit\\\`.svg\" x && test -s \"it's \\\`touch hit\\\`.svg\" && test ! -e hit -a ! -e ../hit"
+	cd ..
+
+	# ---- where it is written ----
+	check "a name that begins with a dash" "trial-plot -o-p.svg x && test -s ./-p.svg"
+	echo precious >kept
+	ln -s kept link.png
+	check "a link is replaced, not followed" "trial-plot -o link.png x && grep -qx precious kept && test ! -L link.png"
+	check "nor one planted beside it" "sh -c 'for i in \$(seq \$\$ \$((\$\$ + 50))); do ln -s kept q.png.\$i; done; exec trial-plot -o q.png x' && grep -qx precious kept"
+	rm -f q.png.*
+	check "permissions by umask" "(umask 027; trial-plot -o m.png x) && ls -l m.png | grep -q '^-rw-r-----'"
+	mkdir d.png
+	status 6 "a directory" trial-plot -o d.png x
+	says "'d.png': it is a directory" "which is said"
+	cp five five.png
+	status 2 "the input" "trial-plot -o five.png - <five.png"
+	check "which stays" cmp five five.png
+	mkdir fake
+	printf '#!/bin/sh\nkill -TERM $PPID\nexec "%s" "$@"\n' "$(command -v mv)" >fake/mv
+	chmod +x fake/mv
+	(PATH=$PWD/fake:$PATH trial-plot -o s.png x) >out 2>err
+	check "nothing stays behind" "test -z \"\$(ls -A | grep -e '^\\.trial-plot' -e '\\.png\\.' -e '\\.svg\\.')\""
 else
 	report 0 "pictures # SKIP no gnuplot"
 fi

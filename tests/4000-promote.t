@@ -104,4 +104,24 @@ trial z1 1 1 1 1 many | trial-append many >out
 check "twenty at once: none is lost" "for i in \$(seq 20); do promote --by p\$i many z1 >/dev/null & done; wait; promoted --full many | jq -e '(.history | length) == 19 and .revision == 20 and ([.history[].promoted_by, .current.promoted_by] | unique | length) == 20'"
 check "of those that expect the same state one wins" "for i in 1 2 3 4 5 6 7 8; do (promote --expect z1 --by w\$i many z1 >/dev/null 2>&1; echo \$?) & done >rcs; wait; sort rcs | uniq -c | awk '{print \$2}' | tr '\n' ' ' | grep -qE '^0( 4)? \$'"
 check "readers see whole files" "(for i in \$(seq 40); do promote many z1 >/dev/null; done) & while kill -0 \$! 2>/dev/null; do jq -e .revision store/primary/_hnsw_promotions/many.json >/dev/null || exit 1; done; wait"
+# ---- waiting for a lock ----
+key=primary/_hnsw_promotions/x.json
+hold() { hnsw-store lock --wait 20 -- $key sh -c 'echo >held; kill -STOP $$' & holder=$!; while [ ! -e held ]; do sleep 0.05; done; sleep 0.3; }
+trial w1 80 30 0.9 500 x | trial-append >o1
+promote x w1 >o1
+hold
+for c in "promote --wait 1.5 x w1" "rollback --wait 1.5 x"; do
+	status 5 "a stopped holder of the lock: $c" "$c"
+	says "waiting for '_hnsw_promotions/x.json', locked by another process, $holder (sh), which is stopped" "is said after a second"
+	says "'_hnsw_promotions/x.json' is locked by another process, $holder (sh), which is stopped" "and at the end"
+done
+status 5 "without waiting" promote --wait 0 x w1
+kill -CONT $holder
+wait $holder
+check "then it works" "promote x w1"
+rm -f held
+mkfifo store/$key.new && mv store/$key.new store/$key
+status 6 "a FIFO as promotion file" promoted x
+says "not a regular file" "is refused, not waited for"
+rm store/$key
 finish

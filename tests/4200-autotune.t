@@ -89,4 +89,14 @@ check "nothing promoted: the default" "ingest fresh v.jsonl >o2; index-add fresh
 check "readers during activations never fail" "
 	(for i in 1 2 3 4; do trial t\$i \$((20 + i)) 30 0.9 100 fresh | trial-append >/dev/null; promote fresh t\$i >/dev/null; activate -q --keep 2 fresh >/dev/null || echo bad; done) >bad & pid=\$!
 	while kill -0 \$pid 2>/dev/null; do head -n 1 v.jsonl | hnsw-search -k 1 fresh | grep -q '\"d0\"' || exit 1; done; wait; test ! -s bad"
+
+# ---- what a record holds does not matter to the shell ----
+check "blanks in an id and in a config" "trial-list docs | jq -c 'select(.config.ef_construction == 160)' | tail -n 1 |
+	jq -c '.id = \"an  odd\\\\nid \" | .config.remark = \"a b  c\" | .metrics.search_latency_p50_us = 0.001 | .metrics.recall_at_k = 1' | trial-append docs >o2
+	autotune --trust-stored docs | jq -e '.promoted and .winner.id == \"an  odd\\\\nid \"' && promoted --full docs | jq -e '.current.trial_id == \"an  odd\\\\nid \"'"
+mkdir -p store/primary/_hnsw_active/docs/others/files
+echo >store/primary/_hnsw_active/docs/others/files/build.json
+echo '{"generation":"others/files"}' >store/primary/_hnsw_active/docs/current.json
+check "a generation that is none" "promote --trust-stored docs \$(trial-list docs | jq -r 'select(.config.ef_construction == 20) | .id' | tail -n 1) >o2; activate --keep 0 docs | jq -e '.previous == \"\"'"
+check "is no reason to delete a file" test -e store/primary/_hnsw_active/docs/others/files/build.json
 finish

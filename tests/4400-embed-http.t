@@ -224,4 +224,8 @@ status 2 "a URL without an embedder" "ingest --url $url texts five.jsonl"
 status 2 "in evalset too" "evalset --url $url --refresh e5"
 status 2 "a format of texts" "ingest $remote --format npy texts five.jsonl"
 check "-N takes the first" "evalset -q -N 2 --texts five.jsonl $remote texts | jq -e '[.queries[].id] == [\"red\", \"green\"]'"
+
+# ---- secrets ----
+check "a token in the URL is sent" "head -n 2 five | embed --lines --embedder ollama --url '$url?token=s3cret#s3cret' --model good --timeout 2 -S secret >o2"
+check "and kept nowhere" "! grep -rq s3cret secret"
 finish

@@ -17,7 +17,7 @@ while IFS=$tab read -r system command; do
 	case $command in
 	# It runs until it is stopped, by the next one.
 	"autotune-agent --enabled run &") check "$system: $command" "autotune-agent --enabled run >agent.out 2>&1 </dev/null & i=0; until autotune-agent status | jq -e .running >o1; do i=\$((i + 1)); test \$i -lt 100 || exit 1; sleep 0.1; done" ;;
-	"autotune-agent stop") check "$system: $command" "$command" ;;
+	"autotune-agent stop") check "$system: $command" "$command && i=0; while autotune-agent status | jq -e .running >o1; do i=\$((i + 1)); test \$i -lt 600 || exit 1; sleep 0.1; done" ;;
 	"autotune-agent once") check "$system: $command" "$command; test \$? -le 1" ;;
 	# These need a server.
 	embed*) check "$system: it has the option" "embed --help | grep -q -e --embedder" ;;

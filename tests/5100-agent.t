@@ -142,6 +142,44 @@ for bad in ../x a/b .x ''; do
 done
 check "a name with blanks and UTF-8" "vectors 100 8 4 | ingest 'größe 1' >o2; index-add --metric l2 'größe 1' >o2; evalset -q -N 10 --save 'größe e' 'größe 1'; index-add --eval-set 'größe e' 'größe 1' >o2; trial g1 80 30 0.9 500 'größe 1' | trial-append >o2; $agent enqueue 'größe 1' && $fast once && trial-list 'größe 1' | test \$(wc -l) -eq 2"
 
+# ---- what may pass ----
+fast="$fast --max-trials-per-hour 1000"
+put_off() { jq -e '.attempts == 1 and (.retry_at | endswith("Z")) and .reason == "manual"' $queue/*; }
+forget() { jq -c 'del(.attempts, .retry_at)' $queue/* >e && cp e $queue/*; }
+mkdir shim
+cat >shim/hnsw-build <<END
+#!/bin/sh
+[ -e $dir/calm ] || kill -9 \$\$
+exec $bin/hnsw-build "\$@"
+END
+chmod +x shim/hnsw-build
+$agent enqueue docs >out
+status 6 "a program that is killed" env PATH="$dir/shim:$PATH" $fast once
+says "hnsw-build was killed by signal 9" "is told of"
+check "its event is put off" put_off
+check "as the log says" "cat $events/*/batch_* | grep trial_error | tail -n 1 | jq -e '.index_name == \"docs\" and (.retry_at | endswith(\"Z\"))' && autotune-agent status --text | grep -q '; again at '"
+check "and status" "$agent status | jq -e '.queue[0] | .state == \"retry\" and .attempts == 1 and .wait_secs <= 1'"
+check "it holds up no other index" "$agent enqueue other; PATH=$dir/shim:\$PATH; touch calm; $fast once | jq -se 'map(.kind)[1] == \"trial_completed\" and all(.[]; .index_name == \"other\")'"
+check "and is done in its time" "sleep 1.1; PATH=$dir/shim:\$PATH $fast once | jq -se 'map(.kind) | index(\"trial_completed\")' && test ! -e $queue"
+# Whatever the limit cuts short: what was not done is still to be done.
+limited() { # ULIMIT_OPTION VALUE...
+	option=$1
+	shift
+	trap '' XFSZ
+	for value; do
+		[ -e $queue ] || $agent enqueue docs >o2
+		(ulimit "$option" "$value" && exec $fast once) >o2 2>&1
+		case $? in
+		0) ;;
+		*) ls $queue/*.json >o2 && forget || return 1 ;;
+		esac
+	done
+	: >"limited$option"
+}
+check "too many open files: no event is lost" "limited -n 4 5 6 7 8 9 10 12"
+check "nor for want of space" "limited -f 0 1 2 32 64 128"
+check "to be done afterwards" "rm -rf $queue; $agent enqueue docs && $fast once && test ! -e $queue"
+
 # ---- one at a time ----
 $agent enqueue docs >out
 hnsw-store lock primary/_hnsw_tuning/docs -- sleep 2 &
@@ -200,6 +238,12 @@ wait $pid
 report $? "it ends"
 status 1 "then none runs" $agent stop
 
+# ---- one that is starting, one whose store goes ----
+check "run and stop, typed in order" "for i in 1 2 3 4 5; do $fast -q --enabled run >log 2>&1 & $agent stop || exit 1; wait \$! || exit 1; done"
+check "a store that is gone" "cp -R store gone; $fast -S gone --enabled run >log 2>run.err & await 5 '$agent -S gone status | jq -e .running >o2' && mv gone went && wait \$!; test \$? -eq 6"
+check "is told of" "grep -q \"'_hnsw_agent/agents/1.json' is gone from the store\" run.err && test ! -e gone"
+check "a presence of somebody else" "$fast -S went --enabled run >log 2>run.err & await 5 '$agent -S went status | jq -e .running >o2' && echo '{}' >went/primary/_hnsw_agent/agents/1.json && wait \$!; test \$? -eq 6"
+
 # ---- killed ----
 $agent enqueue docs >out
 $fast once >log 2>&1 &
@@ -218,6 +262,6 @@ status 5 "the 257th is refused" $agent enqueue q257
 says "the queue is full: 256 events are waiting" "and told so"
 check "but ingest goes on" "vectors 3 8 12 p | ingest docs"
 says "the queue is full" "and says so"
-check "they are done in order" "for i in 1 2 3; do $agent once; done >o2 2>&1; log_of q1 | grep -q trial_error && log_of q2 | grep -q trial_error && log_of q3 | grep -q trial_error && test -z \"\$(log_of q4)\""
+check "they are done in order" "for i in 1 2 3; do $fast once; done >o2 2>&1; log_of q1 | grep -q trial_error && log_of q2 | grep -q trial_error && log_of q3 | grep -q trial_error && test -z \"\$(log_of q4)\""
 check "status --text names them" "$agent status --text | grep -c 'manual, since' | grep -qx 253"
 finish

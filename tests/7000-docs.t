@@ -2,4 +2,5 @@
 # Man pages and --help agree, and the examples run.
 . "$(dirname "$0")/lib.sh"
 command -v mandoc >/dev/null || skip_all "no mandoc"
-exec "$root/scripts/check-docs" "$bin"
+"$root/scripts/check-docs" "$bin"
+exit

@@ -10,7 +10,7 @@ struct agent;
 
 /*
  * Do what an event asks for: agent_cycle(), or a test's.  The caller holds AGENT_LOCK and the lock
- * of the index.  -1: it failed; with ERR_TEMP after the trial was started it stays in the queue.
+ * of the index.  -1: it failed; it stays in the queue if that may pass.
  */
 typedef int agent_cycle_fn(struct agent *a, struct agent_event *e, struct err *err);
 
@@ -45,11 +45,19 @@ enum agent_turn {
 	AGENT_BUSY,    /* another agent has an event in hand */
 };
 
+/* Whether to do something though no event may be done. */
+enum agent_wake {
+	AGENT_NO_WAKE,
+	AGENT_WAKE_IF_DUE, /* if no trial was begun for the interval between wakes */
+	AGENT_WAKE,
+};
+
 /*
- * Do the first event that may be done.  ${wake}: if there is none, take the index that was
- * promoted last, or else has the latest Trial.  -1: the queue or the log is out of order.
+ * Do the first event that may be done.  If there is none, a wake is for the index that was promoted
+ * last, or else has the latest Trial.  -1: the queue or the log is out of order.
  */
-int agent_turn(struct agent *a, bool wake, enum agent_turn *what, struct err *err) MUST_CHECK;
+int agent_turn(struct agent *a, enum agent_wake wake, enum agent_turn *what,
+	       struct err *err) MUST_CHECK;
 
 /* Append to the log and tell. */
 int agent_log(struct agent *a, const struct agent_entry *e, size_t count,

@@ -10,6 +10,11 @@
 
 #define ATTEMPTS 3 /* while somebody else promotes */
 
+bool cycle_may_pass(const struct err *why)
+{
+	return why->code == ERR_CONFLICT || why->code == ERR_TEMP || why->code == ERR_ENV;
+}
+
 /* ---- what was ---- */
 
 static int keep_line(struct past *p, const struct trial *t, struct err *err)
@@ -63,8 +68,8 @@ static int read_past(struct cycle *c, struct err *err)
 	struct past *p = &c->past;
 	const char *index = c->event->index_name;
 	past_release(p);
-	if (catalog_promotion_get(catalog, index, &p->promotion, NULL, err) < 0 ||
-	    trial_log_read(c->bucket, index, true, take_trial, p, &catalog->warn, err) != 0)
+	if (catalog_promotion_get(&c->index, &p->promotion, NULL, err) < 0 ||
+	    trial_log_read(c->index.bucket, index, true, take_trial, p, &catalog->warn, err) != 0)
 		return -1;
 	p->proposals.has_champion = p->has_champion;
 	p->proposals.champion = p->champion;
@@ -74,16 +79,18 @@ static int read_past(struct cycle *c, struct err *err)
 /* The index's own eval set, else that of its latest Trial. */
 static int choose_eval_set(struct cycle *c, struct err *err)
 {
-	struct index_meta m;
-	const char *index = c->event->index_name;
-	int known = catalog_index_get(c->agent->catalog, index, &m, err);
-	const char *name = known > 0 && m.eval_set && m.eval_set[0] ? m.eval_set : c->past.eval_set;
-	if (known >= 0 && name && name[0])
-		c->eval_set = span_dup(span_of(name));
-	index_meta_release(&m);
-	if (known < 0)
-		return -1;
-	return c->eval_set ? 0 : err_set(err, ERR_NO, "index '%s' has no eval set", index);
+	const char *index = c->event->index_name, *own = c->index.meta.eval_set;
+	const char *name = own && own[0] ? own : c->past.eval_set;
+	if (!name || !name[0])
+		return err_set(err, ERR_NO, "index '%s' has no eval set", index);
+	const char *fault = name_fault(span_of(name));
+	if (fault)
+		return err_set(err, ERR_DATA,
+			       "the latest Trial of '%s' has the eval_set '%.100s', expected the "
+			       "name of an eval set, but it %s",
+			       index, name, fault);
+	c->eval_set = span_dup(span_of(name));
+	return c->eval_set ? 0 : err_nomem(err);
 }
 
 /* ---- the trial ---- */
@@ -100,7 +107,8 @@ static int mark_started(struct cycle *c, const struct config *config, struct err
 		 config->ef_search);
 	if (agent_log(c->agent, &entry, 1, err) != 0)
 		return -1;
-	clock_format(clock_wall_us(), now);
+	if (clock_now_text(now, err) != 0)
+		return -1;
 	free(e->started_at);
 	e->started_at = span_dup(span_of(now));
 	return e->started_at ? agent_queue_put(c->agent->primary, e, err) : err_nomem(err);
@@ -269,7 +277,7 @@ static int decide(struct cycle *c, const struct trial *t, struct err *err)
 	return ret;
 }
 
-/* Append, decide, log. */
+/* Append, decide, log.  A decision that failed for a reason that may pass is made later. */
 static int finish(struct cycle *c, struct err *err)
 {
 	struct agent_event *e = c->event;
@@ -283,6 +291,10 @@ static int finish(struct cycle *c, struct err *err)
 	for (int i = 0; i < ATTEMPTS && promoted < 0 && why.code == ERR_CONFLICT; i++)
 		if (i == 0 || read_past(c, &why) == 0)
 			promoted = decide(c, &t, &why);
+	if (promoted < 0 && cycle_may_pass(&why)) {
+		*err = why;
+		return -1;
+	}
 	snprintf(detail, sizeof detail, "config=ec%u/es%u recall=%.3f p50=%.0fus",
 		 t.config.ef_construction, t.config.ef_search, t.metrics.recall_at_k,
 		 t.metrics.search_latency_p50_us);
@@ -307,7 +319,7 @@ static int cache_path(struct cycle *c, const char *suffix, struct buf *path, str
 	buf_addf(&key, "_hnsw_agent/%s%s", c->event->index_name, suffix);
 	int ret = buf_ok(&key, err);
 	if (ret == 0)
-		ret = store_cache_path(c->bucket, key.data, path, err);
+		ret = store_cache_path(c->index.bucket, key.data, path, err);
 	buf_release(&key);
 	return ret;
 }
@@ -315,10 +327,10 @@ static int cache_path(struct cycle *c, const char *suffix, struct buf *path, str
 static int cycle_init(struct cycle *c, struct err *err)
 {
 	c->agent->work_ns = 0;
-	c->bucket = catalog_bucket_of(c->agent->catalog, c->event->index_name, err);
+	int ret = catalog_index_open(c->agent->catalog, c->event->index_name, &c->index, err);
 	buf_adds(&c->note, "agent: ");
 	agent_reason_text(&c->note, c->event);
-	return !c->bucket || buf_ok(&c->note, err) != 0 ||
+	return ret != 0 || buf_ok(&c->note, err) != 0 ||
 		       cache_path(c, ".hvec", &c->vectors_path, err) != 0 ||
 		       cache_path(c, ".hnsw", &c->index_path, err) != 0 ||
 		       cache_path(c, ".champion.hnsw", &c->champion_path, err) != 0
@@ -339,6 +351,7 @@ int agent_cycle(struct agent *a, struct agent_event *e, struct err *err)
 	cycle_clean(&c);
 	past_release(&c.past);
 	free(c.eval_set);
+	catalog_index_release(&c.index);
 	buf_release(&c.vectors_path);
 	buf_release(&c.index_path);
 	buf_release(&c.champion_path);

@@ -20,7 +20,7 @@ struct past {
 struct cycle {
 	struct agent *agent;
 	struct agent_event *event;
-	struct store *bucket;
+	struct catalog_index index; /* which stays where it is while it is tuned */
 	struct past past;
 	char *eval_set;
 	struct buf note; /* of its Trials */
@@ -32,6 +32,9 @@ struct cycle {
 	const char *metric;	      /* of the index, NULL if nobody said */
 	char digest[DIGEST_TEXT_MAX]; /* of these vectors; empty before they are there */
 };
+
+/* Whether trying again may help: nothing is wrong with what was asked for, or with the data. */
+bool cycle_may_pass(const struct err *why);
 
 /* A command line of one of our programs. */
 #define CYCLE_WORDS_MAX 24

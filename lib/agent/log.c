@@ -25,6 +25,54 @@ static const char *const kind_names[AGENT_KINDS] = {
     [AGENT_TRIAL_ERROR] = "trial_error",
 };
 
+/* ---- days ---- */
+
+static bool is_day_since(void *since, char *name)
+{
+	return strlen(name) == DAY_DIGITS && strcmp(name, since) >= 0;
+}
+
+/* The days from that of ${since_us} on, in order. */
+static int list_days(struct store *primary, uint64_t since_us, struct store_names *out,
+		     struct err *err)
+{
+	char since[CLOCK_TEXT_MAX];
+	clock_format(since_us, since);
+	since[DAY_DIGITS] = 0;
+	if (store_list(primary, EVENTS, true, out, err) != 0)
+		return -1;
+	store_names_keep(out, is_day_since, since);
+	return 0;
+}
+
+static int day_prefix(struct buf *prefix, const char *day, struct err *err)
+{
+	buf_clear(prefix);
+	buf_addf(prefix, EVENTS "/%s", day);
+	return buf_ok(prefix, err);
+}
+
+/*
+ * The day that a line of now is appended to: today, or tomorrow if that has been begun by a clock
+ * that was ahead, so that lines stay in order.
+ */
+static int open_day(struct store *primary, uint64_t now_us, struct buf *prefix, struct err *err)
+{
+	struct store_names days;
+	char today[CLOCK_TEXT_MAX], tomorrow[CLOCK_TEXT_MAX];
+	clock_format(now_us, today);
+	clock_format(now_us + DAY_US, tomorrow);
+	today[DAY_DIGITS] = tomorrow[DAY_DIGITS] = 0;
+	if (list_days(primary, now_us, &days, err) != 0)
+		return -1;
+	size_t n = days.count;
+	while (n > 0 && strcmp(days.name[n - 1], tomorrow) > 0)
+		n--;
+	int ret = day_prefix(prefix, n ? days.name[n - 1] : today, err);
+	store_names_release(&days);
+	return ret;
+}
+
 /* ---- writing ---- */
 
 static void write_entry(struct buf *out, const struct agent_entry *e, const char *now)
@@ -45,6 +93,8 @@ static void write_entry(struct buf *out, const struct agent_entry *e, const char
 	}
 	if (e->not_promoted)
 		json_kv_cstr(&j, "not_promoted", e->not_promoted);
+	if (e->retry_at)
+		json_kv_cstr(&j, "retry_at", e->retry_at);
 	json_close(&j, '}');
 	buf_addc(out, '\n');
 }
@@ -55,15 +105,21 @@ int agent_log_append(struct store *primary, const struct agent_entry *e, size_t 
 	char now[CLOCK_TEXT_MAX], name[JOURNAL_NAME_MAX];
 	struct buf prefix = BUF_INIT;
 	size_t start = lines->len;
-	clock_format(clock_wall_us(), now);
+	uint64_t now_us, newest = 0;
+	if (clock_now(&now_us, err) != 0)
+		return -1;
+	clock_format(now_us, now);
 	for (size_t i = 0; i < count; i++)
 		write_entry(lines, &e[i], now);
-	buf_addf(&prefix, EVENTS "/%.*s", DAY_DIGITS, now);
-	int ret = buf_ok(lines, err) != 0 ? -1 : buf_ok(&prefix, err);
+	int ret = buf_ok(lines, err);
+	if (ret == 0)
+		ret = open_day(primary, now_us, &prefix, err);
+	if (ret == 0)
+		ret = journal_newest(primary, prefix.data, &newest, err);
 	if (ret == 0)
 		ret = journal_append(primary, prefix.data,
-				     (struct span){lines->data + start, lines->len - start}, 0,
-				     name, err);
+				     (struct span){lines->data + start, lines->len - start},
+				     journal_stamp_after(newest), name, err);
 	buf_release(&prefix);
 	return ret;
 }
@@ -122,31 +178,6 @@ static int take_line(void *ctx, struct span line, const struct journal_place *wh
 	return 0;
 }
 
-static bool is_day_since(void *since, char *name)
-{
-	return strlen(name) == DAY_DIGITS && strcmp(name, since) >= 0;
-}
-
-/* The days from that of ${since_us} on, in order. */
-static int list_days(struct store *primary, uint64_t since_us, struct store_names *out,
-		     struct err *err)
-{
-	char since[CLOCK_TEXT_MAX];
-	clock_format(since_us, since);
-	since[DAY_DIGITS] = 0;
-	if (store_list(primary, EVENTS, true, out, err) != 0)
-		return -1;
-	store_names_keep(out, is_day_since, since);
-	return 0;
-}
-
-static int day_prefix(struct buf *prefix, const char *day, struct err *err)
-{
-	buf_clear(prefix);
-	buf_addf(prefix, EVENTS "/%s", day);
-	return buf_ok(prefix, err);
-}
-
 int agent_log_read(struct store *primary, uint64_t since_us, agent_log_fn *fn, void *ctx,
 		   const struct warn_to *w, struct err *err)
 {
@@ -197,8 +228,9 @@ static int add_started(void *ctx, const struct agent_logged *l, struct err *err)
 {
 	struct agent_history *h = ctx;
 	struct buf name = BUF_INIT;
-	if (l->kind != AGENT_TRIAL_STARTED || l->at_us + DAY_US < h->now_us ||
-	    l->at_us > h->now_us + DAY_US)
+	if (h->count && l->at_us < h->started[h->count - 1].before_us)
+		h->started[h->count - 1].before_us = l->at_us;
+	if (l->kind != AGENT_TRIAL_STARTED || l->at_us > h->now_us + DAY_US)
 		return 0;
 	if (h->count == h->cap) {
 		size_t cap = h->cap ? 2 * h->cap : 64;
@@ -214,9 +246,42 @@ static int add_started(void *ctx, const struct agent_logged *l, struct err *err)
 		buf_release(&name);
 		return -1;
 	}
-	h->started[h->count].at_us = l->at_us < h->now_us ? l->at_us : h->now_us;
-	h->started[h->count++].index_name = name.data;
+	h->started[h->count++] = (struct agent_started){
+	    .at_us = l->at_us, .before_us = UINT64_MAX, .index_name = name.data};
 	return 0;
+}
+
+/* None was begun later than what was written behind it. */
+static void bring_into_order(struct agent_history *h)
+{
+	uint64_t before = UINT64_MAX;
+	for (size_t i = h->count; i-- > 0;) {
+		struct agent_started *s = &h->started[i];
+		if (s->before_us < before)
+			before = s->before_us;
+		if (before < s->at_us)
+			s->at_us = before;
+		before = s->at_us;
+	}
+}
+
+/* Keep those of the last day; those of the future are taken for begun now. */
+static void keep_recent(struct agent_history *h)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < h->count; i++) {
+		struct agent_started *s = &h->started[i];
+		if (s->at_us + DAY_US < h->now_us) {
+			free(s->index_name);
+			continue;
+		}
+		if (s->at_us > h->now_us) {
+			s->at_us = h->now_us;
+			h->ahead = s->index_name;
+		}
+		h->started[kept++] = *s;
+	}
+	h->count = kept;
 }
 
 int agent_history_read(struct store *primary, struct agent_history *h, const struct warn_to *w,
@@ -226,6 +291,8 @@ int agent_history_read(struct store *primary, struct agent_history *h, const str
 	int ret = agent_log_read(primary, h->now_us - DAY_US, add_started, h, w, err);
 	if (ret != 0)
 		agent_history_release(h);
+	bring_into_order(h);
+	keep_recent(h);
 	return ret;
 }
 

@@ -26,6 +26,7 @@ struct agent_entry {
 	const char *event;	  /* its name in the queue */
 	struct span trial_id;	  /* raw; p NULL: none */
 	const char *not_promoted; /* of a completed trial: why, or NULL */
+	const char *retry_at;	  /* of an error: when it is tried again; NULL: it is given up */
 };
 
 /* Append lines, durable on return; ${lines} gets them. */
@@ -56,16 +57,20 @@ int agent_log_tidy(struct store *primary, struct err *err) MUST_CHECK;
 /* Trials that were started within the last day, as far as limits ask. */
 struct agent_history {
 	struct agent_started {
-		uint64_t at_us; /* at most ${now_us} */
+		uint64_t at_us;	    /* at most ${now_us} */
+		uint64_t before_us; /* the earliest stamp of the lines behind it */
 		char *index_name;
 	} * started;
 	size_t count, cap;
 	uint64_t now_us;
+	const char *ahead; /* an index with a trial that is taken for begun now; NULL: none */
 };
 
 /*
- * Stamps in the future are taken for now: the clock was set back.  Those of more than a day
- * ahead are left out, or one wrong clock would stop everything for years.
+ * Lines are in the order in which they were written, so a trial was begun no later than any line
+ * behind it says: its own stamp may be of a clock that was ahead.  One without such a line that
+ * is in the future still is taken for begun now; whoever appends a line then, of whatever kind,
+ * sees to it that this "now" does not move on.  Those of more than a day ahead are left out.
  */
 int agent_history_read(struct store *primary, struct agent_history *h, const struct warn_to *w,
 		       struct err *err) MUST_CHECK;

@@ -124,8 +124,7 @@ static int build(struct cycle *c, const struct config *config, const char *path,
 static int answers_fit(struct cycle *c, struct err *err)
 {
 	struct evalset e;
-	int found =
-	    catalog_evalset_get(c->agent->catalog, c->eval_set, c->event->index_name, &e, err);
+	int found = catalog_evalset_get(c->agent->catalog, c->eval_set, &c->index, &e, err);
 	if (found == 0)
 		return err_set(err, ERR_NO, "there is no eval set '%s'", c->eval_set);
 	if (found < 0)

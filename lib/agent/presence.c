@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -12,7 +13,9 @@
 
 #define AGENTS "_hnsw_agent/agents"
 #define SLOTS 10000
-#define PROBE_MS 100 /* others who look hold the lock for a moment */
+#define PROBE_MS 100			 /* others who look hold the lock for a moment */
+#define STARTING AGENTS "/starting.stop" /* when those that were starting were asked to stop */
+#define LOOK_NS 20000000
 
 static int slot_key(struct buf *key, unsigned slot, const char *suffix, struct err *err)
 {
@@ -36,16 +39,41 @@ static void describe(struct buf *out, const struct agent_settings *settings, con
 	buf_addc(out, '\n');
 }
 
-int agent_enter(struct store *primary, const struct agent_settings *settings,
+static int ask(struct store *primary, unsigned slot, struct span started_at, struct err *err)
+{
+	struct buf key = BUF_INIT;
+	int ret = slot_key(&key, slot, ".stop", err);
+	if (ret == 0)
+		ret = store_put(primary, key.data, started_at, err);
+	buf_release(&key);
+	return ret;
+}
+
+/* Whoever found nobody running after ${since_us} meant this one. */
+static int heed_starting(struct store *primary, const struct agent_presence *p, uint64_t since_us,
+			 struct err *err)
+{
+	struct buf text = BUF_INIT;
+	uint64_t at = 0;
+	int ret = store_get(primary, STARTING, &text, NULL, err);
+	if (ret > 0 && clock_parse(buf_span(&text), &at) == 0 && at >= since_us &&
+	    at <= clock_wall_us())
+		ret = ask(primary, p->slot, span_of(p->started_at), err);
+	buf_release(&text);
+	return ret < 0 ? -1 : 0;
+}
+
+int agent_enter(struct store *primary, const struct agent_settings *settings, uint64_t since_us,
 		struct agent_presence *p, struct err *err)
 {
-	struct buf key = BUF_INIT, text = BUF_INIT;
+	struct buf key = BUF_INIT;
 	char now[CLOCK_TEXT_MAX];
-	*p = (struct agent_presence){0};
-	clock_format(clock_wall_us(), now);
+	*p = (struct agent_presence){.said = BUF_INIT};
+	if (clock_now_text(now, err) != 0)
+		return -1;
 	p->started_at = span_dup(span_of(now));
-	describe(&text, settings, now);
-	int ret = p->started_at ? buf_ok(&text, err) : err_nomem(err);
+	describe(&p->said, settings, now);
+	int ret = p->started_at ? buf_ok(&p->said, err) : err_nomem(err);
 	while (ret == 0 && !p->lock && p->slot < SLOTS) {
 		ret = slot_key(&key, ++p->slot, "", err);
 		if (ret != 0 || (p->lock = store_lock(primary, key.data, 0, err)))
@@ -57,11 +85,13 @@ int agent_enter(struct store *primary, const struct agent_settings *settings,
 	if (ret == 0)
 		ret = slot_key(&key, p->slot, ".json", err);
 	if (ret == 0)
-		ret = store_put(primary, key.data, buf_span(&text), err);
+		ret = store_put(primary, key.data, buf_span(&p->said), err);
+	/* Only now: who asks later finds this one running. */
+	if (ret == 0)
+		ret = heed_starting(primary, p, since_us, err);
 	if (ret != 0)
 		agent_leave(p);
 	buf_release(&key);
-	buf_release(&text);
 	return ret;
 }
 
@@ -69,7 +99,27 @@ void agent_leave(struct agent_presence *p)
 {
 	store_unlock(p->lock);
 	free(p->started_at);
+	buf_release(&p->said);
 	*p = (struct agent_presence){0};
+}
+
+int agent_present(struct store *primary, const struct agent_presence *p, struct err *err)
+{
+	struct buf key = BUF_INIT, text = BUF_INIT;
+	int ret = slot_key(&key, p->slot, ".json", err);
+	if (ret == 0)
+		ret = store_get(primary, key.data, &text, NULL, err);
+	if (ret == 0)
+		err_set(err, ERR_ENV, "'%s' is gone from the store '%s'", key.data,
+			store_url(primary));
+	if (ret > 0 && !span_same(buf_span(&text), buf_span(&p->said))) {
+		err_set(err, ERR_ENV, "'%s' in the store '%s' is of another agent", key.data,
+			store_url(primary));
+		ret = 0;
+	}
+	buf_release(&key);
+	buf_release(&text);
+	return ret;
 }
 
 int agent_stop_asked(struct store *primary, const struct agent_presence *p, struct err *err)
@@ -134,7 +184,6 @@ struct stopping {
 static int ask_to_stop(void *ctx, unsigned slot, struct span said, struct err *err)
 {
 	struct stopping *st = ctx;
-	struct buf key = BUF_INIT;
 	struct scan s;
 	struct span name, started = {0};
 	scan_init(&s, said);
@@ -147,18 +196,28 @@ static int ask_to_stop(void *ctx, unsigned slot, struct span said, struct err *e
 		}
 	if (!scan_end(&s) || !started.p)
 		return err_set(err, ERR_DATA, "what the agent of slot %u says is malformed", slot);
-	int ret = slot_key(&key, slot, ".stop", err);
-	if (ret == 0)
-		ret = store_put(st->primary, key.data, started, err);
+	int ret = ask(st->primary, slot, started, err);
 	st->count += ret == 0;
-	buf_release(&key);
 	return ret;
 }
 
-int agent_stop_all(struct store *primary, unsigned *count, struct err *err)
+int agent_stop_all(struct store *primary, uint64_t deadline_ns, unsigned *count, struct err *err)
 {
+	const struct timespec pause = {0, LOOK_NS};
 	struct stopping st = {.primary = primary};
+	char now[CLOCK_TEXT_MAX];
 	int ret = agent_each_running(primary, ask_to_stop, &st, err);
+	while (ret == 0 && st.count == 0 && clock_mono_ns() < deadline_ns) {
+		nanosleep(&pause, NULL);
+		ret = agent_each_running(primary, ask_to_stop, &st, err);
+	}
+	if (ret == 0 && st.count == 0) {
+		clock_format(clock_wall_us(), now);
+		ret = store_put(primary, STARTING, span_of(now), err);
+	}
+	/* One that came meanwhile may not have seen that. */
+	if (ret == 0 && st.count == 0)
+		ret = agent_each_running(primary, ask_to_stop, &st, err);
 	*count = st.count;
 	return ret;
 }

@@ -13,13 +13,21 @@
 struct agent_presence {
 	unsigned slot;
 	char *started_at;
+	struct buf said; /* the blob */
 	struct store_lock *lock;
 };
 
-/* Take a slot and say so. */
-int agent_enter(struct store *primary, const struct agent_settings *settings,
+/*
+ * Take a slot and say so.  ${since_us}: when this program was started; if all that start were
+ * asked to stop since, it is asked too.
+ */
+int agent_enter(struct store *primary, const struct agent_settings *settings, uint64_t since_us,
 		struct agent_presence *p, struct err *err) MUST_CHECK;
 void agent_leave(struct agent_presence *p);
+
+/* 1: the blob is there, as it was written; 0: it is not, and ${err} says so; -1. */
+int agent_present(struct store *primary, const struct agent_presence *p,
+		  struct err *err) MUST_CHECK;
 
 /* 1: somebody asked this one to stop; 0; -1. */
 int agent_stop_asked(struct store *primary, const struct agent_presence *p,
@@ -30,7 +38,11 @@ typedef int agent_running_fn(void *ctx, unsigned slot, struct span said, struct 
 int agent_each_running(struct store *primary, agent_running_fn *fn, void *ctx,
 		       struct err *err) MUST_CHECK;
 
-/* Ask all that run to stop; ${count} gets their number. */
-int agent_stop_all(struct store *primary, unsigned *count, struct err *err) MUST_CHECK;
+/*
+ * Ask all that run to stop; ${count} gets their number.  If there is none, wait for one until
+ * ${deadline_ns} of the monotonic clock, and then ask those that are not further than starting.
+ */
+int agent_stop_all(struct store *primary, uint64_t deadline_ns, unsigned *count,
+		   struct err *err) MUST_CHECK;
 
 #endif

@@ -11,8 +11,9 @@
 #include "base/num.h"
 
 #define QUEUE "_hnsw_agent/queue"
-#define LOCK_WAIT_MS 60000
 #define SEQUENCE_DIGITS 20
+#define SECOND_US ((uint64_t)1000000)
+#define RETRY_MAX_US (900 * SECOND_US)
 
 static const char *const reason_names[] = {
     [AGENT_DATASET_APPENDED] = "dataset_appended",
@@ -28,6 +29,29 @@ void agent_event_release(struct agent_event *e)
 	free(e->started_at);
 	buf_release(&e->trial);
 	*e = (struct agent_event){0};
+}
+
+/* How long it is put off for after so many failures. */
+static uint64_t put_off_us(uint64_t attempts)
+{
+	uint64_t us = SECOND_US;
+	while (--attempts > 0 && us < RETRY_MAX_US)
+		us *= 2;
+	return us < RETRY_MAX_US ? us : RETRY_MAX_US;
+}
+
+void agent_event_put_off(struct agent_event *e, uint64_t now_us)
+{
+	e->attempts++;
+	e->retry_us = now_us + put_off_us(e->attempts);
+}
+
+uint64_t agent_event_wait(struct agent_event *e, uint64_t now_us)
+{
+	uint64_t most = e->attempts ? put_off_us(e->attempts) : 0;
+	if (e->retry_us > now_us + most)
+		e->retry_us = now_us + most;
+	return e->retry_us > now_us ? e->retry_us - now_us : 0;
 }
 
 void agent_reason_text(struct buf *out, const struct agent_event *e)
@@ -98,6 +122,12 @@ static void write_event(struct buf *out, const struct agent_event *e)
 	}
 	if (e->started_at)
 		json_kv_cstr(&j, "started_at", e->started_at);
+	if (e->attempts) {
+		char at[CLOCK_TEXT_MAX];
+		clock_format(e->retry_us, at);
+		json_kv_u64(&j, "attempts", e->attempts);
+		json_kv_cstr(&j, "retry_at", at);
+	}
 	if (e->trial.len)
 		json_kv_raw(&j, "trial", buf_span(&e->trial));
 	json_close(&j, '}');
@@ -115,6 +145,13 @@ static void scan_reason(struct scan *s, struct agent_event *e)
 			return;
 		}
 	scan_fail(s, "unknown reason");
+}
+
+static void scan_time(struct scan *s, uint64_t *us)
+{
+	struct span text;
+	if (scan_string(s, &text) && clock_parse(text, us) != 0)
+		scan_fail(s, "malformed time");
 }
 
 static int parse_event(struct agent_event *e, struct span text, struct err *err)
@@ -138,6 +175,10 @@ static int parse_event(struct agent_event *e, struct span text, struct err *err)
 				scan_bool(&s, &e->noted_cooldown);
 			else if (span_is(key, "started_at"))
 				scan_copy(&s, &e->started_at);
+			else if (span_is(key, "attempts"))
+				scan_u64(&s, &e->attempts);
+			else if (span_is(key, "retry_at"))
+				scan_time(&s, &e->retry_us);
 			else if (span_is(key, "trial"))
 				scan_skip(&s, &trial);
 			else
@@ -164,7 +205,8 @@ int agent_queue_get(struct store *primary, const char *name, struct agent_event 
 	if (ret > 0 && (parse_event(e, buf_span(&text), err) != 0 ||
 			catalog_check_name("index", e->index_name, err) != 0)) {
 		agent_event_release(e);
-		err->code = ERR_DATA;
+		if (err->code == ERR_USAGE)
+			err->code = ERR_DATA;
 		ret = err_prefix(err, "event '%s'", name);
 	}
 	buf_release(&key);
@@ -198,7 +240,7 @@ int agent_queue_put(struct store *primary, const struct agent_event *e, struct e
 int agent_queue_remove(struct store *primary, const char *name, struct err *err)
 {
 	struct buf key = BUF_INIT;
-	struct store_lock *lock = store_lock(primary, QUEUE, LOCK_WAIT_MS, err);
+	struct store_lock *lock = store_lock(primary, QUEUE, STORE_WAIT, err);
 	int ret = lock ? make_key(&key, name, err) : -1;
 	if (ret == 0)
 		ret = store_delete(primary, key.data, err);
@@ -257,14 +299,17 @@ static int push_locked(struct store *primary, struct agent_event *e, struct err 
 {
 	struct store_names all;
 	char digest[DIGEST_TEXT_MAX], now[CLOCK_TEXT_MAX];
-	if (digest_event(e, digest, err) != 0 || agent_queue_list(primary, &all, err) != 0)
+	if (digest_event(e, digest, err) != 0 || clock_now_text(now, err) != 0 ||
+	    agent_queue_list(primary, &all, err) != 0)
 		return -1;
 	int ret = find_waiting(primary, &all, digest, e->name, err);
+	/* Whoever put it there may not have come to the end of it. */
+	if (ret > 0 && store_sync(primary, QUEUE, err) != 0)
+		ret = -1;
 	if (ret == 0 && all.count >= AGENT_QUEUE_MAX)
 		ret =
 		    err_set(err, ERR_TEMP, "the queue is full: %zu events are waiting", all.count);
 	if (ret == 0) {
-		clock_format(clock_wall_us(), now);
 		snprintf(e->name, sizeof e->name, "%0*" PRIu64 "-%s.json", SEQUENCE_DIGITS,
 			 next_sequence(&all), digest);
 		free(e->enqueued_at);
@@ -277,7 +322,7 @@ static int push_locked(struct store *primary, struct agent_event *e, struct err 
 
 int agent_queue_push(struct store *primary, struct agent_event *e, struct err *err)
 {
-	struct store_lock *lock = store_lock(primary, QUEUE, LOCK_WAIT_MS, err);
+	struct store_lock *lock = store_lock(primary, QUEUE, STORE_WAIT, err);
 	int ret = lock ? push_locked(primary, e, err) : -1;
 	store_unlock(lock);
 	return ret;

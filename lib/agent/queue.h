@@ -25,10 +25,24 @@ struct agent_event {
 	char *enqueued_at;
 	bool noted_rate_limit, noted_cooldown; /* that it waits for these is in the log */
 	char *started_at;		       /* NULL: waiting; else a trial of it was begun */
+	uint64_t attempts;		       /* that failed for a reason that may pass */
+	uint64_t retry_us;		       /* when to try again; 0: now */
 	struct buf trial;		       /* its Trial's line, once it was measured */
 };
 
 void agent_event_release(struct agent_event *e);
+
+/*
+ * An attempt failed: note when to try again, 1 s from now after the first one, and twice as long
+ * after each more, up to a quarter of an hour.
+ */
+void agent_event_put_off(struct agent_event *e, uint64_t now_us);
+
+/*
+ * Microseconds until it may be tried again, 0: it may.  They are never more than was put off for:
+ * if the clock was set back since, that begins anew, and ${e} is changed.
+ */
+uint64_t agent_event_wait(struct agent_event *e, uint64_t now_us);
 
 /* Append "manual", "periodic" or "dataset_appended(docs)". */
 void agent_reason_text(struct buf *out, const struct agent_event *e);

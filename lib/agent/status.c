@@ -116,21 +116,24 @@ static struct agent_settings settings_of(const struct state *s)
 
 /* ---- an event that waits ---- */
 
-enum waits { IN_HAND, RATE, COOL, READY, WAITS };
-static const char *const waits_names[WAITS] = {"in_hand", "rate_limit", "cooldown", "ready"};
+enum waits { IN_HAND, RATE, COOL, RETRY, READY, WAITS };
+static const char *const waits_names[WAITS] = {"in_hand", "rate_limit", "cooldown", "retry",
+					       "ready"};
 
 /* ${secs}: for how long, at least. */
 static enum waits waits_for(const struct state *s, const struct agent_settings *set,
-			    const struct agent_event *e, uint64_t *secs)
+			    struct agent_event *e, uint64_t *secs)
 {
-	uint64_t us;
+	uint64_t us = agent_event_wait(e, s->history.now_us);
 	enum waits w = READY;
 	*secs = 0;
-	if (e->started_at && s->in_hand)
+	if (us)
+		w = RETRY;
+	else if (e->started_at && s->in_hand)
 		return IN_HAND;
-	if (e->trial.len)
+	else if (e->trial.len)
 		return READY;
-	if ((us = agent_wait_for_rate(&s->history, set->max_trials_per_hour)) > 0)
+	else if ((us = agent_wait_for_rate(&s->history, set->max_trials_per_hour)) > 0)
 		w = RATE;
 	else if ((us = agent_wait_for_cooldown(&s->history, e->index_name,
 					       set->cooldown_between_trials_secs)) > 0)
@@ -176,6 +179,7 @@ static void event_json(struct buf *out, struct json_out *j, const struct agent_e
 	json_kv_cstr(j, "enqueued_at", e->enqueued_at);
 	json_kv_cstr(j, "state", waits_names[w]);
 	json_kv_u64(j, "wait_secs", secs);
+	json_kv_u64(j, "attempts", e->attempts);
 	json_close(j, '}');
 	buf_release(&reason);
 }
@@ -249,6 +253,10 @@ static void event_text(struct buf *out, struct json_out *j, const struct agent_e
 		buf_adds(out, ": waits for the cooldown of the index, ");
 		add_wait(out, secs);
 		break;
+	case RETRY:
+		buf_addf(out, ": failed %" PRIu64 " times, is tried again in ", e->attempts);
+		add_wait(out, secs);
+		break;
 	default:
 		buf_adds(out, ": ready");
 		break;
@@ -261,17 +269,18 @@ static void event_text(struct buf *out, struct json_out *j, const struct agent_e
 static void logged_text(struct buf *out, struct span line)
 {
 	struct scan sc;
-	struct span key, at = {0}, part[4] = {{0}};
+	struct span key, at = {0}, part[5] = {{0}};
 	size_t from = out->len;
-	static const char *const keys[4] = {"index_name", "kind", "detail", "not_promoted"};
-	static const char *const before[4] = {" ", ": ", " ", "; not promoted: "};
+	static const char *const keys[5] = {"index_name", "kind", "detail", "not_promoted",
+					    "retry_at"};
+	static const char *const before[5] = {" ", ": ", " ", "; not promoted: ", "; again at "};
 	scan_init(&sc, line);
 	if (scan_object(&sc))
 		while (scan_member(&sc, &key)) {
 			int i = 0;
-			while (i < 4 && !span_is(key, keys[i]))
+			while (i < 5 && !span_is(key, keys[i]))
 				i++;
-			if (i < 4)
+			if (i < 5)
 				scan_optional(&sc, &part[i]);
 			else if (span_is(key, "at"))
 				scan_string(&sc, &at);
@@ -280,8 +289,8 @@ static void logged_text(struct buf *out, struct span line)
 		}
 	buf_adds(out, "  ");
 	add_time(out, at);
-	for (int i = 0; i < 4; i++) {
-		if (i == 3 && !part[i].p)
+	for (int i = 0; i < 5; i++) {
+		if (i >= 3 && !part[i].p)
 			continue;
 		buf_adds(out, before[i]);
 		scan_decode(part[i].p ? part[i] : span_of(""), out);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/agent.h"
+#include "agent/cycle_internal.h"
 #include "base/clock.h"
 
 #define LOCK_WAIT_MS 50 /* others who look hold the lock for a moment */
@@ -51,6 +51,19 @@ static int log_skipped(struct agent *a, const struct agent_event *e, enum limit 
 	return agent_log(a, &entry, 1, err);
 }
 
+/*
+ * A trial has a stamp in the future, so the clock was set back.  This line says when that was
+ * found, which is what limits go by from now on.
+ */
+static int log_clock_back(struct agent *a, const struct agent_history *h, struct err *err)
+{
+	struct agent_entry entry = {
+	    .kind = AGENT_SKIPPED_COOLDOWN,
+	    .index_name = h->ahead,
+	    .detail = "the clock was set back: its trial of the future counts as begun now"};
+	return agent_log(a, &entry, 1, err);
+}
+
 /* An event that waits is noted once for each limit; a periodic one is dropped. */
 static int skip(struct agent *a, struct agent_event *e, enum limit limit, struct err *err)
 {
@@ -67,65 +80,64 @@ static int skip(struct agent *a, struct agent_event *e, enum limit limit, struct
 
 /* ---- one event ---- */
 
-/* It cannot be done: say so in the log. */
-static int log_failure(struct agent *a, const char *name, const char *index, const struct err *why,
-		       struct err *err)
+/*
+ * It failed: say so in the log.  What may pass is put off, for longer each time; what cannot
+ * succeed is given up.
+ */
+static int failed(struct agent *a, struct agent_event *e, const struct err *why,
+		  enum agent_turn *what, struct err *err)
 {
-	struct agent_entry entry = {
-	    .kind = AGENT_TRIAL_ERROR, .index_name = index, .detail = why->msg, .event = name};
-	return agent_log(a, &entry, 1, err);
+	char at[CLOCK_TEXT_MAX];
+	struct agent_entry entry = {.kind = AGENT_TRIAL_ERROR,
+				    .index_name = e->index_name ? e->index_name : "",
+				    .detail = why->msg,
+				    .event = e->name};
+	*what = AGENT_FAILED;
+	if (cycle_may_pass(why)) {
+		agent_event_put_off(e, clock_wall_us());
+		clock_format(e->retry_us, at);
+		entry.retry_at = at;
+		if (agent_queue_put(a->primary, e, err) != 0)
+			return -1;
+	}
+	if (agent_log(a, &entry, 1, err) != 0)
+		return -1;
+	return entry.retry_at ? 0 : agent_queue_remove(a->primary, e->name, err);
 }
 
 /* The lock of whoever builds and measures an index.  1: held; 0: somebody else has it; -1. */
 static int lock_index(struct agent *a, const char *index, struct store_lock **lock, struct err *err)
 {
-	struct buf key = BUF_INIT;
-	struct store *bucket = catalog_bucket_of(a->catalog, index, err);
+	*lock = catalog_index_lock(a->catalog, index, LOCK_WAIT_MS, err);
+	if (!*lock)
+		return err->code == ERR_TEMP ? 0 : -1;
+	if (store_lock_inherit(*lock, err) == 0)
+		return 1;
+	store_unlock(*lock);
 	*lock = NULL;
-	buf_addf(&key, "_hnsw_tuning/%s", index);
-	int ret = bucket ? buf_ok(&key, err) : -1;
-	if (ret == 0) {
-		*lock = store_lock(bucket, key.data, LOCK_WAIT_MS, err);
-		if (*lock)
-			ret = store_lock_inherit(*lock, err) == 0 ? 1 : -1;
-		else
-			ret = err->code == ERR_TEMP ? 0 : -1;
-	}
-	if (ret < 0) {
-		store_unlock(*lock);
-		*lock = NULL;
-	}
-	buf_release(&key);
-	return ret;
+	return -1;
 }
 
 /* Its cycle, under both locks.  ${why} is set if it failed. */
 static int do_event(struct agent *a, struct agent_event *e, enum agent_turn *what, struct err *why,
 		    struct err *err)
 {
+	if (a->cycle(a, e, why) != 0)
+		return failed(a, e, why, what, err);
 	*what = AGENT_DONE;
-	if (a->cycle(a, e, why) != 0) {
-		*what = AGENT_FAILED;
-		if (log_failure(a, e->name, e->index_name, why, err) != 0)
-			return -1;
-		/* Limits see to it that this is not for ever. */
-		if (why->code == ERR_TEMP && e->started_at)
-			return 0;
-	}
 	return agent_queue_remove(a->primary, e->name, err);
 }
 
-/* One that cannot even be begun. */
-static int give_up(struct agent *a, const char *name, const char *index, const struct err *why,
-		   enum agent_turn *what, struct err *err)
+/* 1: it may be tried; 0: it was put off, after a failure; -1. */
+static int may_try(struct agent *a, struct agent_event *e, struct err *err)
 {
-	*what = AGENT_FAILED;
-	if (log_failure(a, name, index, why, err) != 0)
-		return -1;
-	return agent_queue_remove(a->primary, name, err);
+	uint64_t was = e->retry_us;
+	if (agent_event_wait(e, clock_wall_us()) == 0)
+		return 1;
+	return e->retry_us != was ? agent_queue_put(a->primary, e, err) : 0;
 }
 
-/* AGENT_WAITING: it has to wait. */
+/* AGENT_WAITING: it has to wait, or could not even be read (-1). */
 static int try_event(struct agent *a, const char *name, const struct agent_history *h,
 		     enum agent_turn *what, struct err *why, struct err *err)
 {
@@ -133,12 +145,17 @@ static int try_event(struct agent *a, const char *name, const struct agent_histo
 	struct store_lock *lock = NULL;
 	*what = AGENT_WAITING;
 	int ret = agent_queue_get(a->primary, name, &e, why);
-	if (ret < 0 && why->code == ERR_DATA)
-		return give_up(a, name, "", why, what, err);
-	if (ret < 0)
+	if (ret < 0 && cycle_may_pass(why))
 		return err_set(err, why->code, "%s", why->msg);
+	if (ret < 0) {
+		snprintf(e.name, sizeof e.name, "%s", name);
+		return failed(a, &e, why, what, err);
+	}
 	if (ret == 0)
 		return 0;
+	ret = may_try(a, &e, err);
+	if (ret <= 0)
+		goto out;
 	/* What was measured before an interruption is no new trial. */
 	enum limit limit = e.trial.len ? NO_LIMIT : meets(a, h, e.index_name);
 	if (limit != NO_LIMIT) {
@@ -149,11 +166,26 @@ static int try_event(struct agent *a, const char *name, const struct agent_histo
 	if (ret > 0)
 		ret = do_event(a, &e, what, why, err);
 	else if (ret < 0)
-		ret = give_up(a, name, e.index_name, why, what, err);
+		ret = failed(a, &e, why, what, err);
 out:
 	store_unlock(lock);
 	agent_event_release(&e);
 	return ret;
+}
+
+/* The first of the queue that can be done; one that cannot even be read holds up no other. */
+static int try_queue(struct agent *a, const struct store_names *queue,
+		     const struct agent_history *h, enum agent_turn *what, struct err *why,
+		     struct err *err)
+{
+	int unread = 0;
+	for (size_t i = 0; i < queue->count; i++) {
+		int ret = try_event(a, queue->name[i], h, what, why, err);
+		if (*what != AGENT_WAITING)
+			return ret;
+		unread |= ret;
+	}
+	return unread;
 }
 
 /* ---- waking without being asked ---- */
@@ -164,34 +196,48 @@ struct pick {
 	bool promoted;
 };
 
-static uint64_t latest_trial(struct agent *a, const char *index)
+static uint64_t latest_trial(const struct catalog_index *x)
 {
 	struct buf key = BUF_INIT;
 	struct err ignored;
 	uint64_t stamp = 0;
-	struct store *bucket = catalog_bucket_of(a->catalog, index, &ignored);
-	if (!bucket || trial_log_key(&key, index, &ignored) != 0 ||
-	    journal_newest(bucket, key.data, &stamp, &ignored) != 0)
+	if (trial_log_key(&key, x->name, &ignored) != 0 ||
+	    journal_newest(x->bucket, key.data, &stamp, &ignored) != 0)
 		stamp = 0;
 	buf_release(&key);
 	return stamp;
 }
 
+/* When it was promoted, or, nothing being promoted, tried last; 0: never. */
+static int last_touched(struct agent *a, const char *index, bool *promoted, uint64_t *at,
+			struct err *err)
+{
+	struct promotion promotion = {0};
+	struct catalog_index x;
+	int ret = catalog_index_open(a->catalog, index, &x, err);
+	if (ret == 0 && catalog_promotion_get(&x, &promotion, NULL, err) < 0)
+		ret = -1;
+	*promoted = ret == 0 && promotion.current;
+	if (*promoted && clock_parse(promotion.current->promoted_at, at) != 0)
+		*at = 0;
+	if (ret == 0 && !*promoted)
+		*at = latest_trial(&x);
+	promotion_release(&promotion);
+	catalog_index_release(&x);
+	return ret;
+}
+
 /* Take it if it was promoted later than the pick, or, nothing being promoted, tried later. */
 static void consider(struct agent *a, struct pick *p, const char *index)
 {
-	struct promotion promotion;
 	struct err why;
 	uint64_t at = 0;
-	if (catalog_promotion_get(a->catalog, index, &promotion, NULL, &why) < 0) {
+	bool promoted;
+	if (last_touched(a, index, &promoted, &at, &why) != 0) {
 		warn(&a->catalog->warn, "leaving out index '%s': %s", index, why.msg);
 		return;
 	}
-	bool promoted = promotion.current != NULL;
-	if (promoted && clock_parse(promotion.current->promoted_at, &at) != 0)
-		at = 0;
-	promotion_release(&promotion);
-	if (!promoted && (p->promoted || !(at = latest_trial(a, index))))
+	if (!promoted && (p->promoted || !at))
 		return;
 	if (p->index.len && promoted == p->promoted && at <= p->at_us)
 		return;
@@ -250,8 +296,8 @@ out:
 
 /* ---- the turn ---- */
 
-static int turn_locked(struct agent *a, bool wake, enum agent_turn *what, struct err *why,
-		       struct err *err)
+static int turn_locked(struct agent *a, enum agent_wake wake, enum agent_turn *what,
+		       struct err *why, struct err *err)
 {
 	struct store_names queue;
 	struct agent_history h = {0};
@@ -259,21 +305,23 @@ static int turn_locked(struct agent *a, bool wake, enum agent_turn *what, struct
 	if (agent_queue_list(a->primary, &queue, err) != 0)
 		return -1;
 	int ret = 0;
-	if (queue.count || wake)
+	if (queue.count || wake != AGENT_NO_WAKE)
 		ret = agent_history_read(a->primary, &h, &a->catalog->warn, err);
-	for (size_t i = 0; ret == 0 && i < queue.count; i++) {
-		ret = try_event(a, queue.name[i], &h, what, why, err);
-		if (*what != AGENT_WAITING)
-			break;
-	}
-	if (ret == 0 && wake && (*what == AGENT_NOTHING || *what == AGENT_WAITING))
+	if (ret == 0 && h.ahead)
+		ret = log_clock_back(a, &h, err);
+	if (ret == 0)
+		ret = try_queue(a, &queue, &h, what, why, err);
+	bool due = wake == AGENT_WAKE ||
+		   (wake == AGENT_WAKE_IF_DUE &&
+		    agent_wait_for_interval(&h, a->settings.cycle_interval_secs) == 0);
+	if (ret == 0 && due && (*what == AGENT_NOTHING || *what == AGENT_WAITING))
 		ret = periodic(a, &h, what, why, err);
 	agent_history_release(&h);
 	store_names_release(&queue);
 	return ret;
 }
 
-int agent_turn(struct agent *a, bool wake, enum agent_turn *what, struct err *err)
+int agent_turn(struct agent *a, enum agent_wake wake, enum agent_turn *what, struct err *err)
 {
 	struct err why = {0};
 	struct store_lock *lock = store_lock(a->primary, AGENT_LOCK, LOCK_WAIT_MS, err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/* Files made of named chunks: writing, mapping and checking them. */
 #include "base/chunk.h"
 
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,20 +189,28 @@ int chunk_verify(const struct chunk_set *c, const char *name, struct err *err)
 	return 0;
 }
 
+/* 1: there were that many bytes; 0: the file is shorter; -1. */
+static int read_all(int fd, const char *path, void *p, size_t size, off_t at, struct err *err)
+{
+	size_t got;
+	return io_read_at(fd, path, p, size, at, &got, err) != 0 ? -1 : got == size;
+}
+
 int chunk_seal(const char *path, uint64_t *out, struct err *err)
 {
 	unsigned char head[HEADER_BYTES];
 	uint32_t count = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = io_open(path, err);
 	if (fd < 0)
-		return err_sys(err, "cannot open '%s'", path);
-	bool whole = pread(fd, head, sizeof head, 0) == (ssize_t)sizeof head &&
-		     memcmp(head, chunk_magic, sizeof chunk_magic) == 0;
-	if (whole) {
+		return -1;
+	int whole = read_all(fd, path, head, sizeof head, 0, err);
+	if (whole > 0) {
 		memcpy(&count, head + 24, 4);
-		whole = count <= CHUNK_MAX &&
-			pread(fd, out, sizeof *out, (off_t)table_bytes(count) - 8) == sizeof *out;
+		whole = memcmp(head, chunk_magic, sizeof chunk_magic) == 0 && count <= CHUNK_MAX;
 	}
+	if (whole > 0)
+		whole = read_all(fd, path, out, sizeof *out, (off_t)table_bytes(count) - 8, err);
 	close(fd);
-	return whole ? 0 : err_set(err, ERR_DATA, "'%s' is not a file of hnsw-tools", path);
+	return whole != 0 ? (whole > 0 ? 0 : -1)
+			  : err_set(err, ERR_DATA, "'%s' is not a file of hnsw-tools", path);
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/* Clocks, and times as text. */
 #include "base/clock.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <time.h>
+
+#define LAST_SECOND 253402300799 /* of the year 9999 */
 
 uint64_t clock_mono_ns(void)
 {
@@ -16,7 +19,22 @@ uint64_t clock_wall_us(void)
 {
 	struct timespec ts;
 	clock_gettime(CLOCK_REALTIME, &ts);
+	if (ts.tv_sec < 0)
+		return 0;
+	if (ts.tv_sec > LAST_SECOND)
+		return (uint64_t)LAST_SECOND * 1000000u + 999999u;
 	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+int clock_now(uint64_t *wall_us, struct err *err)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	if (ts.tv_sec < 0 || ts.tv_sec > LAST_SECOND)
+		return err_set(err, ERR_ENV, "the clock of this machine is set %s, so nothing can be dated",
+			       ts.tv_sec < 0 ? "before 1970" : "after 9999");
+	*wall_us = clock_wall_us();
+	return 0;
 }
 
 /* Days since 1970-01-01 of a proleptic Gregorian date (H. Hinnant, "chrono-compatible
@@ -58,6 +76,14 @@ static unsigned days_of_month(unsigned y, unsigned m)
 {
 	unsigned leap = y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
 	return m == 2 ? 28 + leap : 30 + (m + m / 8) % 2;
+}
+
+int clock_now_text(char out[static CLOCK_TEXT_MAX], struct err *err)
+{
+	uint64_t now = 0;
+	int ret = clock_now(&now, err);
+	clock_format(now, out);
+	return ret;
 }
 
 static int digits(const char **p, const char *end, int count, unsigned *out)

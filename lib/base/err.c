@@ -46,12 +46,19 @@ int err_sys(struct err *err, const char *fmt, ...)
 	va_end(ap);
 	size_t len = strlen(err->msg);
 	snprintf(err->msg + len, sizeof err->msg - len, ": %s", strerror(saved));
+	errno = saved;
 	return -1;
 }
 
 int err_nomem(struct err *err)
 {
 	return err_set(err, ERR_ENV, "out of memory");
+}
+
+int err_copy(struct err *err, const struct err *why)
+{
+	*err = *why;
+	return -1;
 }
 
 int err_prefix(struct err *err, const char *fmt, ...)

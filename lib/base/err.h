@@ -53,11 +53,14 @@ void warn(const struct warn_to *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
  */
 int err_set(struct err *err, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* The same with ERR_ENV and ": <text of errno>" appended. */
+/* The same with ERR_ENV and ": <text of errno>" appended; errno stays. */
 int err_sys(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* ERR_ENV, "out of memory". */
 int err_nomem(struct err *err);
+
+/* Make it the same as another; returns -1. */
+int err_copy(struct err *err, const struct err *why);
 
 /* Put "<text>: " in front of the message that is already there; returns -1. */
 int err_prefix(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);

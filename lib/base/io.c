@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/* Files: reading them whole, mapped or by lines, and writing them so that a crash loses nothing. */
 #include "base/io.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -8,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,26 +24,92 @@
 /* Times of files are coarse, and what is written through a mapping is told late. */
 #define FRESH_NS ((uint64_t)60 * 1000000000u)
 #define SINK_FULL ((size_t)64 << 10)
+#define TMP_PREFIX ".tmp-"
+#define TMP_NAME_MAX 32
+#define SETTLED_S 300 /* systems write a directory back within half a minute or so */
 
 /* ---- reading ---- */
 
+bool io_missing(void)
+{
+	return errno == ENOENT || errno == ENOTDIR;
+}
+
+/* Devices such as /dev/zero: they have a position, though they are no files. */
+static bool is_endless(int fd, const struct stat *st)
+{
+	if (S_ISBLK(st->st_mode))
+		return true;
+	return S_ISCHR(st->st_mode) && st->st_rdev != makedev(1, 3) && lseek(fd, 0, SEEK_CUR) >= 0;
+}
+
+static int open_as(const char *path, bool input, struct err *err)
+{
+	struct stat st;
+	int fd, ret;
+	IO_RETRY(fd, open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (input ? 0 : O_NONBLOCK)));
+	if (fd < 0 && errno == ENXIO) /* a socket */
+		goto refuse;
+	if (fd < 0)
+		return err_sys(err, "cannot open '%s'", path);
+	IO_RETRY(ret, fstat(fd, &st));
+	if (ret != 0) {
+		err_sys(err, "cannot stat '%s'", path);
+		ret = errno;
+		close(fd);
+		errno = ret;
+		return -1;
+	}
+	if (S_ISREG(st.st_mode) || (input && !S_ISDIR(st.st_mode) && !is_endless(fd, &st)))
+		return fd;
+	close(fd);
+refuse:
+	err_set(err, ERR_ENV, "cannot read '%s': %s", path,
+		fd >= 0 && S_ISDIR(st.st_mode) ? "is a directory"
+		: input			       ? "neither a file nor a stream"
+					       : "not a regular file");
+	errno = 0;
+	return -1;
+}
+
+int io_open(const char *path, struct err *err)
+{
+	return open_as(path, false, err);
+}
+
+int io_open_input(const char *path, struct err *err)
+{
+	return open_as(path, true, err);
+}
+
+static int too_large(const char *name, size_t max, struct err *err)
+{
+	return err_set(err, ERR_DATA, "'%s' is larger than %zu bytes", name, max);
+}
+
 int io_read_fd(int fd, const char *name, size_t max, struct buf *out, struct err *err)
 {
+	struct stat st;
 	size_t start = out->len;
+	if (fstat(fd, &st) == 0) {
+		if (is_endless(fd, &st))
+			return err_set(err, ERR_ENV, "cannot read '%s': it never ends", name);
+		if (S_ISREG(st.st_mode) && (uintmax_t)st.st_size > max &&
+		    lseek(fd, 0, SEEK_CUR) == 0)
+			return too_large(name, max, err);
+	}
 	for (;;) {
+		ssize_t n;
 		if (!buf_reserve(out, READ_CHUNK))
 			return err_nomem(err);
-		ssize_t n = read(fd, out->data + out->len, out->cap - out->len - 1);
-		if (n < 0) {
-			if (errno == EINTR)
-				continue;
+		IO_RETRY(n, read(fd, out->data + out->len, out->cap - out->len - 1));
+		if (n < 0)
 			return err_sys(err, "cannot read '%s'", name);
-		}
 		if (n == 0)
 			break;
 		out->len += (size_t)n;
 		if (out->len - start > max)
-			return err_set(err, ERR_DATA, "'%s' is larger than %zu bytes", name, max);
+			return too_large(name, max, err);
 	}
 	out->data[out->len] = 0;
 	return 0;
@@ -47,9 +117,9 @@ int io_read_fd(int fd, const char *name, size_t max, struct buf *out, struct err
 
 int io_read_file(const char *path, size_t max, struct buf *out, struct err *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = io_open_input(path, err);
 	if (fd < 0)
-		return err_sys(err, "cannot open '%s'", path);
+		return -1;
 	int ret = io_read_fd(fd, path, max, out, err);
 	close(fd);
 	return ret;
@@ -84,11 +154,28 @@ enum io_state io_map_state(const struct io_map *m, const char *path)
 	return m->fresh || ns_of(st.st_ctim) != m->changed_ns ? IO_UNSURE : IO_SAME;
 }
 
+int io_read_at(int fd, const char *name, void *p, size_t size, off_t offset, size_t *got,
+	       struct err *err)
+{
+	for (*got = 0; *got < size;) {
+		ssize_t n;
+		IO_RETRY(n, pread(fd, (char *)p + *got, size - *got, offset + (off_t)*got));
+		if (n < 0)
+			return err_sys(err, "cannot read '%s'", name);
+		if (n == 0)
+			break;
+		*got += (size_t)n;
+	}
+	return 0;
+}
+
 int io_map_fd(struct io_map *m, int fd, const char *name, struct err *err)
 {
 	struct stat st;
+	int ret;
 	*m = (struct io_map){0};
-	if (fstat(fd, &st) != 0)
+	IO_RETRY(ret, fstat(fd, &st));
+	if (ret != 0)
 		return err_sys(err, "cannot stat '%s'", name);
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_ENV, "cannot map '%s': not a regular file", name);
@@ -108,9 +195,9 @@ int io_map_fd(struct io_map *m, int fd, const char *name, struct err *err)
 int io_map_open(struct io_map *m, const char *path, struct err *err)
 {
 	*m = (struct io_map){0};
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = io_open(path, err);
 	if (fd < 0)
-		return err_sys(err, "cannot open '%s'", path);
+		return -1;
 	int ret = io_map_fd(m, fd, path, err);
 	close(fd);
 	return ret;
@@ -168,9 +255,7 @@ static int fill(struct io_lines *l, struct err *err)
 		l->cap *= 2;
 	}
 	ssize_t n;
-	do
-		n = read(l->fd, l->data + l->len, l->cap - l->len);
-	while (n < 0 && errno == EINTR);
+	IO_RETRY(n, read(l->fd, l->data + l->len, l->cap - l->len));
 	if (n < 0)
 		return err_sys(err, "cannot read '%s'", l->name);
 	if (n == 0)
@@ -229,14 +314,12 @@ int io_lines_wait(struct io_lines *l, int timeout_ms, struct err *err)
 		if (l->eof || (have && memchr(l->data + l->pos, '\n', have)))
 			return 1;
 		struct pollfd p = {.fd = l->fd, .events = POLLIN};
-		int n = poll(&p, 1, timeout_ms);
+		int n;
+		IO_RETRY(n, poll(&p, 1, timeout_ms));
 		if (n == 0)
 			return 0;
-		if (n < 0) {
-			if (errno == EINTR)
-				continue;
+		if (n < 0)
 			return err_sys(err, "cannot wait for '%s'", l->name);
-		}
 		if (fill(l, err) < 0)
 			return -1;
 	}
@@ -248,12 +331,10 @@ int io_write_all(int fd, const void *data, size_t len)
 {
 	const char *p = data;
 	while (len) {
-		ssize_t n = write(fd, p, len < ((size_t)1 << 30) ? len : (size_t)1 << 30);
-		if (n < 0) {
-			if (errno == EINTR)
-				continue;
+		ssize_t n;
+		IO_RETRY(n, write(fd, p, len < ((size_t)1 << 30) ? len : (size_t)1 << 30));
+		if (n < 0)
 			return -1;
-		}
 		p += n;
 		len -= (size_t)n;
 	}
@@ -280,34 +361,111 @@ void io_sink_release(struct io_sink *s)
 	buf_release(&s->b);
 }
 
+/* ---- temporary names ---- */
+
+static bool is_temporary(const char *name)
+{
+	return strncmp(name, TMP_PREFIX, strlen(TMP_PREFIX)) == 0 &&
+	       strspn(name + strlen(TMP_PREFIX), "0123456789abcdef") == 16 &&
+	       !name[strlen(TMP_PREFIX) + 16];
+}
+
+static int make_temporary_name(char name[static TMP_NAME_MAX], struct err *err)
+{
+	uint64_t r;
+	if (rng_system(&r, sizeof r, err) != 0)
+		return -1;
+	snprintf(name, TMP_NAME_MAX, TMP_PREFIX "%016llx", (unsigned long long)r);
+	return 0;
+}
+
+/* 1: the file is locked, and has a name yet; 0: somebody has it; -1: it cannot be locked. */
+static int lock_temporary(int fd)
+{
+	struct stat st;
+	int ret;
+	IO_RETRY(ret, flock(fd, LOCK_EX | LOCK_NB));
+	if (ret != 0)
+		return errno == EWOULDBLOCK ? 0 : -1;
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink > 0;
+}
+
+/* Remove a temporary name if its file is locked by nobody: then its process is dead. */
+static void remove_if_dead(int dir_fd, const char *name)
+{
+	struct stat st, named;
+	int fd;
+	IO_RETRY(fd, openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+	if (fd < 0)
+		return;
+	if (lock_temporary(fd) > 0 && fstat(fd, &st) == 0 &&
+	    fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == named.st_ino)
+		(void)unlinkat(dir_fd, name, 0);
+	close(fd);
+}
+
+/* What processes left in the directory that were killed.  Whoever needs a temporary name looks. */
+static void remove_dead(int dir_fd)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *e;
+	if (!d && fd >= 0)
+		close(fd);
+	while (d && (e = readdir(d)))
+		if (is_temporary(e->d_name))
+			remove_if_dead(dir_fd, e->d_name);
+	if (d)
+		closedir(d);
+}
+
+/* An unnamed file in the directory; -1 where that cannot be had. */
+static int open_unnamed(int dir_fd)
+{
+#ifdef O_TMPFILE
+	char proc[64];
+	int fd;
+	IO_RETRY(fd, openat(dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666));
+	if (fd < 0)
+		return -1;
+	/* It can only be given a name through /proc. */
+	snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
+	if (access(proc, F_OK) == 0)
+		return fd;
+	close(fd);
+#endif
+	return -1;
+}
+
 /* An unnamed file in the directory; or a temporary name in it. */
 static int open_temporary(struct io_file *f, struct err *err)
 {
-#ifdef O_TMPFILE
-	f->fd = openat(f->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
-	if (f->fd >= 0) {
-		/* It can only be given a name through /proc. */
-		char proc[64];
-		snprintf(proc, sizeof proc, "/proc/self/fd/%d", f->fd);
-		if (access(proc, F_OK) == 0)
+	f->fd = open_unnamed(f->dir_fd);
+	if (f->fd >= 0)
+		return 0;
+	remove_dead(f->dir_fd);
+	for (int i = 0; i < 100; i++) {
+		char name[TMP_NAME_MAX];
+		if (make_temporary_name(name, err) != 0)
+			return -1;
+		IO_RETRY(f->fd, openat(f->dir_fd, name,
+				       O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+		if (f->fd < 0 && errno == EEXIST)
+			continue;
+		if (f->fd < 0)
+			break;
+		f->tmp = span_dup(span_of(name));
+		if (!f->tmp) {
+			(void)unlinkat(f->dir_fd, name, 0);
+			return err_nomem(err);
+		}
+		/* Another may have taken it for dead just now. */
+		if (lock_temporary(f->fd) != 0)
 			return 0;
 		close(f->fd);
 		f->fd = -1;
-	}
-#endif
-	for (int i = 0; i < 100; i++) {
-		uint64_t r;
-		if (rng_system(&r, sizeof r, err) != 0)
-			return -1;
-		char name[32];
-		snprintf(name, sizeof name, ".tmp-%016llx", (unsigned long long)r);
-		f->fd = openat(f->dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-		if (f->fd >= 0) {
-			f->tmp = span_dup(span_of(name));
-			return f->tmp ? 0 : err_nomem(err);
-		}
-		if (errno != EEXIST)
-			break;
+		free(f->tmp);
+		f->tmp = NULL;
 	}
 	return err_sys(err, "cannot create '%s'", f->shown);
 }
@@ -317,7 +475,7 @@ int io_file_open_at(struct io_file *f, int dir_fd, const char *name, struct err 
 	*f = (struct io_file){.fd = -1, .dir_fd = -1};
 	f->base = span_dup(span_of(name));
 	f->shown = span_dup(span_of(name));
-	f->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
+	IO_RETRY(f->dir_fd, fcntl(dir_fd, F_DUPFD_CLOEXEC, 3));
 	int ret = !f->base || !f->shown ? err_nomem(err)
 		  : f->dir_fd < 0	? err_sys(err, "cannot open the directory of '%s'", name)
 					: open_temporary(f, err);
@@ -326,45 +484,55 @@ int io_file_open_at(struct io_file *f, int dir_fd, const char *name, struct err 
 	return ret;
 }
 
+/* What is no regular file is written as it is. */
+static int open_direct(struct io_file *f, const char *path, mode_t mode, struct err *err)
+{
+	if (S_ISDIR(mode))
+		return err_set(err, ERR_ENV, "cannot write '%s': is a directory", path);
+	f->direct = true;
+	IO_RETRY(f->fd, open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC));
+	return f->fd < 0 ? err_sys(err, "cannot open '%s'", path) : 0;
+}
+
+/* Write a file in the directory where ${target} is. */
+static int open_beside(struct io_file *f, const char *target, struct err *err)
+{
+	const char *slash = strrchr(target, '/');
+	size_t n = slash == target ? 1 : slash ? (size_t)(slash - target) : 0;
+	char *dir = slash ? span_dup((struct span){target, n}) : span_dup(span_of("."));
+	int ret = -1;
+	f->base = span_dup(span_of(slash ? slash + 1 : target));
+	if (!dir || !f->base)
+		err_nomem(err);
+	else if (!f->base[0])
+		err_set(err, ERR_USAGE, "'%s' names no file", f->shown);
+	else if ((f->dir_fd = io_open_dir(dir, err)) >= 0)
+		ret = open_temporary(f, err);
+	free(dir);
+	return ret;
+}
+
 int io_file_open(struct io_file *f, const char *path, struct err *err)
 {
 	struct stat st;
 	char *real = NULL;
-	int ret = -1;
+	int there, ret = -1;
 	*f = (struct io_file){.fd = -1, .dir_fd = -1};
 	f->shown = span_dup(span_of(path));
-	if (!f->shown) {
+	IO_RETRY(there, stat(path, &st));
+	if (!f->shown)
 		err_nomem(err);
-		goto out;
-	}
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		if (S_ISDIR(st.st_mode)) {
-			err_set(err, ERR_ENV, "cannot write '%s': is a directory", path);
-			goto out;
-		}
-		f->direct = true;
-		f->fd = open(path, O_WRONLY | O_CLOEXEC);
-		ret = f->fd < 0 ? err_sys(err, "cannot open '%s'", path) : 0;
-		goto out;
-	}
+	else if (there != 0 && !io_missing())
+		err_sys(err, "cannot stat '%s'", path);
+	else if (there != 0)
+		ret = open_beside(f, path, err);
+	else if (!S_ISREG(st.st_mode))
+		ret = open_direct(f, path, st.st_mode, err);
 	/* Write through a symbolic link, as any other writer would. */
-	real = realpath(path, NULL);
-	const char *target = real ? real : path, *slash = strrchr(target, '/');
-	f->base = span_dup(span_of(slash ? slash + 1 : target));
-	char *dir =
-	    slash ? span_dup((struct span){target, slash == target ? 1 : (size_t)(slash - target)})
-		  : span_dup(span_of("."));
-	if (!dir || !f->base) {
-		free(dir);
-		err_nomem(err);
-		goto out;
-	}
-	f->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ret = f->dir_fd < 0 ? err_sys(err, "cannot open directory '%s'", dir)
-	      : !f->base[0] ? err_set(err, ERR_USAGE, "'%s' names no file", path)
-			    : open_temporary(f, err);
-	free(dir);
-out:
+	else if (!(real = realpath(path, NULL)))
+		err_sys(err, "cannot find where '%s' is", path);
+	else
+		ret = open_beside(f, real, err);
 	free(real);
 	if (ret != 0)
 		io_file_release(f);
@@ -396,75 +564,95 @@ int io_file_rename(struct io_file *f, const char *name, struct err *err)
 /* Give the file the name ${to}, which must not exist. */
 static int link_as(struct io_file *f, const char *to)
 {
-	if (f->tmp)
-		return linkat(f->dir_fd, f->tmp, f->dir_fd, to, 0);
 	char proc[64];
+	int ret;
 	snprintf(proc, sizeof proc, "/proc/self/fd/%d", f->fd);
-	return linkat(AT_FDCWD, proc, f->dir_fd, to, AT_SYMLINK_FOLLOW);
+	if (f->tmp)
+		IO_RETRY(ret, linkat(f->dir_fd, f->tmp, f->dir_fd, to, 0));
+	else
+		IO_RETRY(ret, linkat(AT_FDCWD, proc, f->dir_fd, to, AT_SYMLINK_FOLLOW));
+	return ret;
+}
+
+/* Renaming needs a name to rename from.  The lock says that we live, before others can look. */
+static int name_temporarily(struct io_file *f, struct err *err)
+{
+	char name[TMP_NAME_MAX];
+	remove_dead(f->dir_fd);
+	(void)lock_temporary(f->fd);
+	if (make_temporary_name(name, err) != 0)
+		return -1;
+	char *copy = span_dup(span_of(name));
+	if (!copy)
+		return err_nomem(err);
+	if (link_as(f, name) != 0) {
+		free(copy);
+		return err_sys(err, "cannot create '%s'", f->shown);
+	}
+	f->tmp = copy;
+	return 0;
 }
 
 static int put_in_place(struct io_file *f, enum io_commit how, struct err *err)
 {
+	int ret;
 	if (link_as(f, f->base) == 0) {
 		if (f->tmp)
-			unlinkat(f->dir_fd, f->tmp, 0);
+			(void)unlinkat(f->dir_fd, f->tmp, 0);
 		return 0;
 	}
 	if (errno != EEXIST)
 		return err_sys(err, "cannot create '%s'", f->shown);
 	if (how == IO_CREATE)
 		return 1;
-	if (!f->tmp) {
-		/* Renaming needs a name to rename from. */
-		uint64_t r;
-		char name[32];
-		if (rng_system(&r, sizeof r, err) != 0)
-			return -1;
-		snprintf(name, sizeof name, ".tmp-%016llx", (unsigned long long)r);
-		if (link_as(f, name) != 0)
-			return err_sys(err, "cannot create '%s'", f->shown);
-		f->tmp = span_dup(span_of(name));
-		if (!f->tmp)
-			return err_nomem(err);
-	}
-	if (renameat(f->dir_fd, f->tmp, f->dir_fd, f->base) != 0)
-		return err_sys(err, "cannot replace '%s'", f->shown);
-	return 0;
+	if (!f->tmp && name_temporarily(f, err) != 0)
+		return -1;
+	IO_RETRY(ret, renameat(f->dir_fd, f->tmp, f->dir_fd, f->base));
+	return ret == 0 ? 0 : err_sys(err, "cannot replace '%s'", f->shown);
+}
+
+/* What is replaced keeps its permissions. */
+static int keep_permissions(const struct io_file *f, struct err *err)
+{
+	struct stat old;
+	int ret;
+	IO_RETRY(ret, fstatat(f->dir_fd, f->base, &old, 0));
+	if (ret != 0)
+		return io_missing() ? 0 : err_sys(err, "cannot stat '%s'", f->shown);
+	IO_RETRY(ret, fchmod(f->fd, old.st_mode & 07777));
+	return ret == 0 ? 0 : err_sys(err, "cannot set the permissions of '%s'", f->shown);
+}
+
+/* Linux has closed a descriptor whatever close() says. */
+static int close_written(struct io_file *f, struct err *err)
+{
+	int fd = f->fd;
+	f->fd = -1;
+	return close(fd) == 0 || errno == EINTR ? 0 : err_sys(err, "cannot write '%s'", f->shown);
 }
 
 int io_file_commit(struct io_file *f, enum io_commit how, struct err *err)
 {
-	if (f->direct) {
-		if (close(f->fd) != 0) {
-			f->fd = -1;
-			return err_sys(err, "cannot write '%s'", f->shown);
-		}
-		f->fd = -1;
-		return 0;
-	}
-	if (fsync(f->fd) != 0)
+	int ret;
+	if (f->direct)
+		return close_written(f, err);
+	IO_RETRY(ret, fsync(f->fd));
+	if (ret != 0)
 		return err_sys(err, "cannot write '%s'", f->shown);
-	/* What is replaced keeps its permissions. */
-	struct stat old;
-	if (how == IO_REPLACE && fstatat(f->dir_fd, f->base, &old, 0) == 0 &&
-	    fchmod(f->fd, old.st_mode & 07777) != 0)
-		return err_sys(err, "cannot set the permissions of '%s'", f->shown);
-	int ret = put_in_place(f, how, err);
+	if (how == IO_REPLACE && keep_permissions(f, err) != 0)
+		return -1;
+	ret = put_in_place(f, how, err);
 	if (ret != 0)
 		return ret;
 	free(f->tmp);
 	f->tmp = NULL;
-	if (io_sync_dir(f->dir_fd, f->shown, err) != 0)
-		return -1;
-	int fd = f->fd;
-	f->fd = -1;
-	return close(fd) == 0 ? 0 : err_sys(err, "cannot write '%s'", f->shown);
+	return io_sync_dir(f->dir_fd, f->shown, err) == 0 ? close_written(f, err) : -1;
 }
 
 void io_file_release(struct io_file *f)
 {
 	if (f->tmp)
-		unlinkat(f->dir_fd, f->tmp, 0);
+		(void)unlinkat(f->dir_fd, f->tmp, 0);
 	if (f->fd >= 0)
 		close(f->fd);
 	if (f->dir_fd >= 0)
@@ -475,51 +663,99 @@ void io_file_release(struct io_file *f)
 	*f = (struct io_file){.fd = -1, .dir_fd = -1};
 }
 
+/* ---- directories ---- */
+
+int io_open_dir(const char *path, struct err *err)
+{
+	int fd;
+	IO_RETRY(fd, open(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC));
+	return fd >= 0 ? fd : err_sys(err, "cannot open directory '%s'", path);
+}
+
 int io_sync_dir(int dir_fd, const char *name, struct err *err)
 {
+	int ret;
+	IO_RETRY(ret, fsync(dir_fd));
 	/* Some file systems cannot do it and say so; then there is nothing to be done. */
-	if (fsync(dir_fd) != 0 && errno != EINVAL && errno != ENOTSUP)
+	if (ret != 0 && errno != EINVAL && errno != ENOTSUP)
 		return err_sys(err, "cannot make '%s' durable", name);
 	return 0;
+}
+
+/* Go up from ${*fd}, which is closed if ${own}: 1; 0: that is as far as it goes; -1. */
+static int go_up(int *fd, bool own, struct stat *st, const char *name, struct err *err)
+{
+	struct stat below = *st;
+	int up, ret;
+	IO_RETRY(up, openat(*fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	if (own)
+		close(*fd);
+	*fd = up;
+	/* Where we may not look we made nothing either. */
+	if (up < 0)
+		return errno == EACCES ? 0 : err_sys(err, "cannot open what '%s' is in", name);
+	IO_RETRY(ret, fstat(up, st));
+	if (ret != 0)
+		return err_sys(err, "cannot stat what '%s' is in", name);
+	return st->st_dev == below.st_dev && st->st_ino != below.st_ino;
+}
+
+static bool is_settled(const struct stat *st)
+{
+	time_t now = time(NULL);
+	return st->st_ctime < now && now - st->st_ctime > SETTLED_S;
+}
+
+int io_sync_above(int dir_fd, const char *name, struct err *err)
+{
+	struct stat st;
+	int fd = dir_fd, ret;
+	IO_RETRY(ret, fstat(fd, &st));
+	if (ret != 0)
+		return err_sys(err, "cannot stat '%s'", name);
+	while ((ret = go_up(&fd, fd != dir_fd, &st, name, err)) > 0 && !is_settled(&st))
+		if ((ret = io_sync_dir(fd, name, err)) != 0)
+			break;
+	if (fd >= 0 && fd != dir_fd)
+		close(fd);
+	return ret < 0 ? -1 : 0;
 }
 
 int io_mkdirs(const char *path, struct err *err)
 {
 	char *copy = span_dup(span_of(path));
-	int ret = -1;
-	if (!copy)
-		return err_nomem(err);
-	for (char *p = copy + 1;; p++) {
-		if (*p && *p != '/')
-			continue;
+	int ret = copy ? 0 : err_nomem(err);
+	for (char *p = copy ? copy + 1 : NULL; ret == 0 && p; p++) {
 		char c = *p;
+		if (c && c != '/')
+			continue;
 		*p = 0;
-		if (mkdir(copy, 0777) == 0) {
-			char *slash = strrchr(copy, '/');
-			int fd;
-			if (slash && slash != copy) {
-				*slash = 0;
-				fd = open(copy, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-				*slash = '/';
-			} else {
-				fd = open(slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-			}
-			if (fd >= 0) {
-				int bad = io_sync_dir(fd, copy, err);
-				close(fd);
-				if (bad)
-					goto out;
-			}
-		} else if (errno != EEXIST) {
+		IO_RETRY(ret, mkdir(copy, 0777));
+		if (ret != 0 && errno == EEXIST)
+			ret = 0;
+		if (ret != 0)
 			err_sys(err, "cannot create directory '%s'", copy);
-			goto out;
-		}
 		*p = c;
 		if (!c)
 			break;
 	}
-	ret = 0;
-out:
 	free(copy);
 	return ret;
+}
+
+static int stat_operand(const char *path, int standard, struct stat *st)
+{
+	if (!path)
+		return -1;
+	return strcmp(path, "-") == 0 ? fstat(standard, st) : stat(path, st);
+}
+
+int io_check_output(const char *output, const char *input, struct err *err)
+{
+	struct stat out, in;
+	if (stat_operand(output, 1, &out) != 0 || stat_operand(input, 0, &in) != 0 ||
+	    !S_ISREG(out.st_mode) || out.st_dev != in.st_dev || out.st_ino != in.st_ino)
+		return 0;
+	return err_set(err, ERR_USAGE, "'%s' is the input '%s': it cannot be written", output,
+		       input);
 }

@@ -9,12 +9,34 @@
 
 #include "base/buf.h"
 
+/* Do a system call again for as long as a signal breaks it off. */
+#define IO_RETRY(result, call)     \
+	do                         \
+		(result) = (call); \
+	while ((result) < 0 && errno == EINTR)
+
 /* ---- reading ---- */
+
+/*
+ * Open for reading; a descriptor, or -1 with ERR_ENV and errno (0: it is there, but of another
+ * kind).  io_open() wants a regular file and never waits, which is for all that programs wrote
+ * and for what is mapped.  io_open_input() also takes pipes, terminals and /dev/null, for what
+ * somebody names on a command line; no devices that never end.
+ */
+int io_open(const char *path, struct err *err) MUST_CHECK;
+int io_open_input(const char *path, struct err *err) MUST_CHECK;
+
+/* Whether errno of a failed call says that there is no such file.  */
+bool io_missing(void);
 
 /* Append a whole file, or what is left of a descriptor, to ${out}.  More than
  * ${max} bytes is ERR_DATA.  A missing file is ERR_ENV. */
 int io_read_file(const char *path, size_t max, struct buf *out, struct err *err) MUST_CHECK;
 int io_read_fd(int fd, const char *name, size_t max, struct buf *out, struct err *err) MUST_CHECK;
+
+/* Read up to ${size} bytes from ${offset} on; ${got}: how many there are. */
+int io_read_at(int fd, const char *name, void *p, size_t size, off_t offset, size_t *got,
+	       struct err *err) MUST_CHECK;
 
 /* A file mapped for reading.  An empty file gives data NULL, size 0. */
 struct io_map {
@@ -93,9 +115,11 @@ void io_sink_release(struct io_sink *s);
 
 /*
  * A file that appears whole or not at all.  It has no name until it is committed
- * (where the system can do that; else a name that starts with ".tmp-"), so a
- * process killed at any moment leaves nothing behind.  If the path names something
- * that is no regular file (a pipe, /dev/null) it is written directly.
+ * (where the system can do that); to replace another, or where it needs one, it has
+ * a name that starts with ".tmp-" and is locked for as long as its process lives, so
+ * that the next writer in that directory removes what a process left that was killed.
+ * If the path names something that is no regular file (a pipe, /dev/null) it is written
+ * directly.
  */
 struct io_file {
 	int fd, dir_fd;
@@ -125,8 +149,22 @@ int io_file_commit(struct io_file *f, enum io_commit how, struct err *err) MUST_
 /* Forget it; after a commit this only releases memory. */
 void io_file_release(struct io_file *f);
 
+/*
+ * ERR_USAGE if the file ${output}, which is to be written, is the file ${input}, by this name or
+ * another one.  "-" is standard input or output; NULL and files that do not exist are no file.
+ */
+int io_check_output(const char *output, const char *input, struct err *err) MUST_CHECK;
+
 /* Directories. */
-int io_mkdirs(const char *path, struct err *err) MUST_CHECK; /* like mkdir -p, durable */
+int io_mkdirs(const char *path, struct err *err) MUST_CHECK; /* like mkdir -p */
+int io_open_dir(const char *path, struct err *err) MUST_CHECK; /* -1: errno says why, too */
 int io_sync_dir(int dir_fd, const char *name, struct err *err) MUST_CHECK;
+
+/*
+ * Make durable that a directory is where it is, whoever made it: sync the directories above it,
+ * up to the first whose entries have been the same for five minutes, since these are on the
+ * disk, or the end of the file system.
+ */
+int io_sync_above(int dir_fd, const char *name, struct err *err) MUST_CHECK;
 
 #endif

@@ -156,6 +156,15 @@ size_t scan_utf8_len(const char *p, const char *end)
 	return 0;
 }
 
+bool scan_is_utf8(struct span text)
+{
+	const char *p = text.p, *end = text.p + text.n;
+	for (size_t n; p < end; p += n)
+		if ((n = scan_utf8_len(p, end)) == 0)
+			return false;
+	return true;
+}
+
 static int hex4(const char *p, const char *end)
 {
 	int v = 0;
@@ -530,15 +539,6 @@ void scan_quote(struct buf *out, struct span text)
 		p++;
 	}
 	buf_addc(out, '"');
-}
-
-bool scan_is_utf8(struct span text)
-{
-	const char *p = text.p, *end = text.p + text.n;
-	for (size_t n; p < end; p += n)
-		if ((n = scan_utf8_len(p, end)) == 0)
-			return false;
-	return true;
 }
 
 bool scan_text_is(struct span raw, struct span text)

@@ -10,7 +10,6 @@
 #include "catalog/datasets_internal.h"
 #include "record/idset.h"
 
-#define LOCK_WAIT_MS 600000
 #define LOOSE_BATCHES 64 /* an append reads at most so many files beside the cache */
 
 /* The batch of that id among ${names}, or NULL. */
@@ -98,8 +97,10 @@ static int check_against(const struct vec_set *have, const struct dataset_append
 static int next_stamp(const struct store_names *batches, const char *dataset, uint64_t *out,
 		      struct err *err)
 {
-	uint64_t now = clock_wall_us(), last = 0;
+	uint64_t now, last = 0;
 	const char *name = batches->count ? batches->name[batches->count - 1] : NULL;
+	if (clock_now(&now, err) != 0)
+		return -1;
 	if (name &&
 	    num_u64((struct span){name + strlen("batch_"), 20}, 0, CLOCK_STAMP_MAX - 1, &last) != 0)
 		return err_set(err, ERR_DATA,
@@ -191,6 +192,16 @@ static int choose_place(struct catalog *c, const struct dataset_append *a,
 	return ret;
 }
 
+static int sync_dataset(struct store *s, const char *dataset, struct err *err)
+{
+	struct buf key = BUF_INIT;
+	int ret = dataset_prefix(&key, dataset, err);
+	if (ret == 0)
+		ret = store_sync(s, key.data, err);
+	buf_release(&key);
+	return ret;
+}
+
 static int append_locked(struct catalog *c, const struct dataset_append *a,
 			 struct dataset_appended *out, struct err *err)
 {
@@ -212,6 +223,9 @@ static int append_locked(struct catalog *c, const struct dataset_append *a,
 		snprintf(out->batch, sizeof out->batch, "%s", again);
 		out->repeated = true;
 		ret = check_repeated(place.store, a, again, err);
+		/* Whoever put it there may not have come to the end of it. */
+		if (ret == 0 && !a->dry_run)
+			ret = sync_dataset(place.store, a->dataset, err);
 		goto out;
 	}
 	if (check_against(&have, a, &replaced, err) != 0)
@@ -247,7 +261,7 @@ int catalog_dataset_append(struct catalog *c, const struct dataset_append *a,
 	 */
 	primary = buckets_get(c->buckets, META_BUCKET_DEFAULT, err);
 	int ret = primary ? dataset_prefix(&key, a->dataset, err) : -1;
-	if (ret == 0 && !a->dry_run && !(lock = store_lock(primary, key.data, LOCK_WAIT_MS, err)))
+	if (ret == 0 && !a->dry_run && !(lock = store_lock(primary, key.data, STORE_WAIT, err)))
 		ret = -1;
 	if (ret == 0)
 		ret = append_locked(c, a, out, err);

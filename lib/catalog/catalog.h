@@ -2,6 +2,7 @@
 #ifndef CATALOG_CATALOG_H
 #define CATALOG_CATALOG_H
 
+#include "base/name.h"
 #include "record/evalset.h"
 #include "record/meta.h"
 #include "record/promotion.h"
@@ -10,7 +11,7 @@
 #include "store/store.h"
 #include "vec/set.h"
 
-#define CATALOG_NAME_MAX 200
+#define CATALOG_NAME_MAX NAME_BYTES_MAX
 
 /*
  * What a store holds, by name: indexes, datasets, eval sets, promotions, served
@@ -25,26 +26,66 @@ struct catalog {
 int catalog_open(struct catalog *c, const char *url, bool must_exist, struct err *err) MUST_CHECK;
 void catalog_close(struct catalog *c);
 
+/* Wait so long for whoever holds a lock, in place of a minute; ${c->warn} is told whom for. */
+void catalog_be_patient(struct catalog *c, double seconds);
+
 /* No slash, no leading dot, no control characters, UTF-8, 1..200 bytes; ERR_USAGE "bad index
  * name '...': ...".  ${kind}: "index", "dataset", ... */
 int catalog_check_name(const char *kind, const char *name, struct err *err) MUST_CHECK;
 
 /* ---- indexes ---- */
 
-/* 1: registered; 0: not; -1. */
+/* 1: registered; 0: not, ${m} is empty; -1. */
 int catalog_index_get(struct catalog *c, const char *index, struct index_meta *m,
 		      struct err *err) MUST_CHECK;
-int catalog_index_put(struct catalog *c, const struct index_meta *m, struct err *err) MUST_CHECK;
 
 /* Names of the registered indexes, in byte order. */
 int catalog_index_list(struct catalog *c, struct store_names *out, struct err *err) MUST_CHECK;
 
-/* The lock that whoever tunes or serves an index holds; see store_lock(). */
+/*
+ * Change what is registered of an index: ${change} is given its record (empty if it is not
+ * ${registered}), and again if somebody else changed it meanwhile.  ${dry_run}: nothing is
+ * written.  ${out} gets the result; release it.
+ */
+typedef int catalog_change_fn(void *ctx, struct index_meta *m, bool registered, struct err *err);
+int catalog_index_change(struct catalog *c, const char *index, bool dry_run,
+			 catalog_change_fn *change, void *ctx, struct index_meta *out,
+			 struct err *err) MUST_CHECK;
+
+/* The same for a change of the bucket: whoever writes for the index goes on in the new one. */
+int catalog_index_change_bucket(struct catalog *c, const char *index, bool dry_run,
+				catalog_change_fn *change, void *ctx, struct index_meta *out,
+				struct err *err) MUST_CHECK;
+
+/*
+ * An index, and the bucket that it lives in: that of its IndexMeta, else primary.  It may move at
+ * any time, unless it is held.
+ */
+struct catalog_index {
+	char *name;
+	bool registered;
+	struct index_meta meta; /* empty if it is not registered */
+	struct store *bucket;
+	struct store_lock *place; /* NULL if it is not held */
+};
+
+int catalog_index_open(struct catalog *c, const char *name, struct catalog_index *x,
+		       struct err *err) MUST_CHECK;
+
+/*
+ * The same for whoever writes for it, until it is acknowledged: nobody takes the index to another
+ * bucket before it is released.  Not for long work.  ERR_TEMP: it is being moved.
+ */
+int catalog_index_hold(struct catalog *c, const char *name, struct catalog_index *x,
+		       struct err *err) MUST_CHECK;
+void catalog_index_release(struct catalog_index *x);
+
+/*
+ * The lock that whoever tunes, serves or moves an index holds, in the bucket that it lives in as
+ * long as that is held; see store_lock().
+ */
 struct store_lock *catalog_index_lock(struct catalog *c, const char *index, int wait_ms,
 				      struct err *err) MUST_CHECK;
-
-/* The store of the bucket that an index lives in: its IndexMeta's, else primary. */
-struct store *catalog_bucket_of(struct catalog *c, const char *index, struct err *err) MUST_CHECK;
 
 struct index_moved {
 	char *from; /* the bucket where it was; free() it */
@@ -55,21 +96,25 @@ struct index_moved {
 /*
  * Take an index to another bucket: everything but its dataset is copied, then its IndexMeta is
  * changed.  Does nothing if it lives there.  ERR_NO: it is not registered; ERR_TEMP: it is being
- * tuned; ERR_CONFLICT: the bucket has another index's eval set of the same name.
+ * tuned, or written for without a pause; ERR_CONFLICT: the bucket has another index's eval set of
+ * the same name, or somebody else gave the index another bucket.
  */
 int catalog_index_move(struct catalog *c, const char *index, const char *bucket, bool dry_run,
 		       struct index_moved *out, struct err *err) MUST_CHECK;
 
 /* ---- eval sets ---- */
 
-/* From the bucket of ${index} (may be NULL), else primary.  1: found; 0; -1. */
-int catalog_evalset_get(struct catalog *c, const char *name, const char *index, struct evalset *e,
-			struct err *err) MUST_CHECK;
+/* From the bucket of ${x} (may be NULL), else primary.  1: found; 0; -1. */
+int catalog_evalset_get(struct catalog *c, const char *name, const struct catalog_index *x,
+			struct evalset *e, struct err *err) MUST_CHECK;
+
+/* ERR_DATA, naming ${file}, if the index that it is for has no name that one can have. */
+int catalog_evalset_check(const char *file, const struct evalset *e, struct err *err) MUST_CHECK;
 
 /* Into the bucket of the index that it is for, else primary. */
 int catalog_evalset_put(struct catalog *c, const struct evalset *e, struct err *err) MUST_CHECK;
 
-/* In place of the one that catalog_evalset_get() of the same ${index} finds. */
+/* In place of the one that catalog_evalset_get() of that ${index} (may be NULL) finds. */
 int catalog_evalset_replace(struct catalog *c, const struct evalset *e, const char *index,
 			    struct err *err) MUST_CHECK;
 
@@ -112,24 +157,23 @@ int catalog_dataset_append(struct catalog *c, const struct dataset_append *a,
 /* ---- the served index ---- */
 
 /* Which generation is served; free() its name.  1; 0: nothing was activated; -1. */
-int catalog_active_get(struct catalog *c, const char *index, char **generation,
+int catalog_active_get(const struct catalog_index *x, char **generation,
 		       struct err *err) MUST_CHECK;
 
 /* Path of a generation's index file.  ERR_DATA if it is gone. */
-int catalog_active_path(struct catalog *c, const char *index, const char *generation,
-			struct buf *path, struct err *err) MUST_CHECK;
+int catalog_active_path(const struct catalog_index *x, const char *generation, struct buf *path,
+			struct err *err) MUST_CHECK;
 
 /* ---- promotions ---- */
 
 /* 1: there is a promotion file; 0: none, ${p} is empty; -1. */
-int catalog_promotion_get(struct catalog *c, const char *index, struct promotion *p,
+int catalog_promotion_get(const struct catalog_index *x, struct promotion *p,
 			  struct store_tag *tag, struct err *err) MUST_CHECK;
 
 /* Names of all indexes that have a promotion file in any bucket, each once. */
 int catalog_promotion_list(struct catalog *c, struct store_names *out, struct err *err) MUST_CHECK;
 
 struct promote_request {
-	const char *index;
 	const struct trial *trial;
 	const char *by, *note; /* note may be NULL */
 	const char *expect;    /* trial id that must be current ("" : none), or NULL */
@@ -142,11 +186,12 @@ struct promote_request {
 };
 
 /*
- * Promote a Trial.  The file's new state (with ${dry_run}: what it would be) is appended
- * to ${state}.  -1: ERR_NO, a gate was not met (the message says which); ERR_CONFLICT, what
+ * Promote a Trial of ${x}, which is held unless ${dry_run}.  The file's new state (with
+ * ${dry_run}: what it would be) is appended to ${state}.  -1: ERR_NO, a gate was not met (the message says which); ERR_CONFLICT, what
  * is current is not what was expected.
  */
-int catalog_promote(struct catalog *c, const struct promote_request *r, struct buf *state,
+int catalog_promote(struct catalog *c, const struct catalog_index *x,
+		    const struct promote_request *r, struct buf *state,
 		    struct err *err) MUST_CHECK;
 
 /* Take the promotion before back.  ERR_NO: nothing is promoted. */

@@ -108,10 +108,10 @@ int dataset_batch_path(struct store *s, const char *dataset, const char *batch, 
 	if (ret == 0)
 		ret = buf_ok(&key, err);
 	buf_clear(path);
-	if (ret == 0 && store_path(s, key.data, path, err) != 1)
+	if (ret == 0 && (ret = store_path(s, key.data, path, err)) == 0)
 		ret = err_set(err, ERR_ENV, "batch '%s' of dataset '%s' is gone", batch, dataset);
 	buf_release(&key);
-	return ret;
+	return ret > 0 ? 0 : -1;
 }
 
 /* ---- the cache: all batches up to some one in a single file ---- */

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Moving an index to another bucket.  Everything is copied before the IndexMeta names the new
- * bucket, so whoever looks the index up sees it whole in the one or the other, and a move that
- * was interrupted can be run again.  Nothing is removed from the old bucket.
+ * Moving an index to another bucket.  Most is copied while others go on writing for the index.
+ * Then nobody may write for it; what came meanwhile is copied, and the IndexMeta is changed: that
+ * is the moment of the move.  So whoever looks the index up sees it whole in the one bucket or
+ * the other, and a move that was interrupted can be run again.  Nothing is removed from the old
+ * bucket.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "catalog/catalog.h"
+#include "catalog/index_internal.h"
+#include "catalog/layout.h"
 #include "record/trial_writer.h"
 
-#define LOCK_WAIT_MS 60000
 #define TRIALS_HELD 1000
 
 struct move {
 	struct catalog *catalog;
 	const char *index;
+	const char *from_name, *to_name;
 	struct store *from, *to;
 	bool dry_run;
 	struct index_moved *done;
@@ -48,37 +51,52 @@ static int join(struct buf *key, const char *a, const char *b, const char *c, st
 	return buf_ok(key, err);
 }
 
-/* The served generations, the pointer to them last. */
-static int copy_generations(struct move *m, struct err *err)
+/* The blob that is there now goes in place of whatever an earlier stay left. */
+static int copy_or_remove(struct move *m, const char *key, struct err *err)
 {
-	struct store_names gens = {0}, files = {0};
-	struct buf base = BUF_INIT, dir = BUF_INIT, key = BUF_INIT;
-	int ret = join(&base, "_hnsw_active/", m->index, "/", err);
-	if (ret == 0)
-		ret = join(&dir, "_hnsw_active/", m->index, "", err);
-	if (ret == 0)
-		ret = store_list(m->from, dir.data, true, &gens, err);
-	for (size_t g = 0; ret == 0 && g < gens.count; g++) {
-		ret = join(&dir, base.data, gens.name[g], "", err);
-		if (ret == 0)
-			ret = store_list(m->from, dir.data, false, &files, err);
-		for (size_t f = 0; ret == 0 && !m->dry_run && f < files.count; f++) {
-			ret = join(&key, dir.data, "/", files.name[f], err);
-			if (ret == 0 && copy_blob(m, key.data, err) < 0)
-				ret = -1;
-		}
-		store_names_release(&files);
-		m->done->generations += ret == 0;
-	}
-	if (ret == 0 && gens.count && !m->dry_run) {
-		ret = join(&key, base.data, "current.json", "", err);
+	int there = copy_blob(m, key, err);
+	return there < 0 ? -1 : there ? 0 : store_delete(m->to, key, err);
+}
+
+static int copy_generation(struct move *m, const char *dir, struct err *err)
+{
+	struct store_names files;
+	struct buf key = BUF_INIT;
+	int ret = store_list(m->from, dir, false, &files, err);
+	if (ret != 0)
+		return -1;
+	for (size_t f = 0; ret == 0 && !m->dry_run && f < files.count; f++) {
+		ret = join(&key, dir, "/", files.name[f], err);
 		if (ret == 0 && copy_blob(m, key.data, err) < 0)
 			ret = -1;
 	}
+	store_names_release(&files);
+	buf_release(&key);
+	return ret;
+}
+
+/* The served generations, the pointer to them last. */
+static int copy_generations(struct move *m, struct err *err)
+{
+	struct store_names gens = {0};
+	struct buf base = BUF_INIT, dir = BUF_INIT, pointer = BUF_INIT;
+	int ret = layout_key(&base, LAYOUT_SERVED, m->index, err);
+	if (ret == 0)
+		ret = store_list(m->from, base.data, true, &gens, err);
+	for (size_t g = 0; ret == 0 && g < gens.count; g++) {
+		ret = join(&dir, base.data, "/", gens.name[g], err);
+		if (ret == 0)
+			ret = copy_generation(m, dir.data, err);
+	}
+	if (ret == 0)
+		ret = layout_key(&pointer, LAYOUT_CURRENT, m->index, err);
+	if (ret == 0 && !m->dry_run)
+		ret = copy_or_remove(m, pointer.data, err);
+	m->done->generations = gens.count;
 	store_names_release(&gens);
 	buf_release(&base);
 	buf_release(&dir);
-	buf_release(&key);
+	buf_release(&pointer);
 	return ret;
 }
 
@@ -132,14 +150,12 @@ static int copy_evalsets(struct move *m, const char *canonical, struct err *err)
 {
 	struct store_names names;
 	struct buf key = BUF_INIT;
-	int ret = store_list(m->from, "_hnsw_evals", false, &names, err);
+	int ret = layout_list(m->from, LAYOUT_EVALSET, &names, err);
 	if (ret != 0)
 		return -1;
+	m->done->evalsets = 0;
 	for (size_t i = 0; ret == 0 && i < names.count; i++) {
-		size_t n = strlen(names.name[i]);
-		if (n <= 5 || strcmp(names.name[i] + n - 5, ".json") != 0)
-			continue;
-		ret = join(&key, "_hnsw_evals/", names.name[i], "", err);
+		ret = layout_key(&key, LAYOUT_EVALSET, names.name[i], err);
 		if (ret == 0)
 			ret = copy_evalset(m, key.data, canonical, err);
 	}
@@ -186,77 +202,95 @@ static int copy_trials(struct move *m, struct err *err)
 
 /* ---- the promotion file, and the switch ---- */
 
-/* Hold everybody off the promotions while they are copied and the IndexMeta is changed. */
-static int copy_promotions_and_switch(struct move *m, struct index_meta *meta, const char *bucket,
-				      struct err *err)
+static int copy_promotions(struct move *m, struct err *err)
 {
-	struct buf key = BUF_INIT;
-	struct store_lock *lock = NULL;
-	int ret = join(&key, "_hnsw_promotions/", m->index, ".json", err);
-	if (ret == 0 && !m->dry_run && !(lock = store_lock(m->from, key.data, LOCK_WAIT_MS, err)))
+	struct buf key = BUF_INIT, text = BUF_INIT;
+	int ret = layout_key(&key, LAYOUT_PROMOTIONS, m->index, err);
+	int there = ret == 0 ? store_get(m->from, key.data, &text, NULL, err) : -1;
+	m->done->promotion = there > 0;
+	if (there < 0)
 		ret = -1;
-	if (ret == 0) {
-		struct buf text = BUF_INIT;
-		int there = store_get(m->from, key.data, &text, NULL, err);
-		m->done->promotion = there > 0;
-		if (there < 0)
-			ret = -1;
-		else if (!m->dry_run)
-			ret = there ? store_put(m->to, key.data, buf_span(&text), err)
-				    : store_delete(m->to, key.data, err);
-		buf_release(&text);
-	}
-	if (ret == 0 && !m->dry_run) {
-		ret = index_meta_set(&meta->bucket, bucket, err);
-		if (ret == 0)
-			ret = catalog_index_put(m->catalog, meta, err);
-	}
-	store_unlock(lock);
+	else if (!m->dry_run)
+		ret = copy_or_remove(m, key.data, err);
 	buf_release(&key);
+	buf_release(&text);
 	return ret;
 }
 
-static int move(struct move *m, struct index_meta *meta, const char *bucket, struct err *err)
+/* ERR_CONFLICT if it lives elsewhere by now. */
+static int name_bucket(void *ctx, struct index_meta *meta, bool registered, struct err *err)
 {
-	struct store_lock *lock = NULL;
-	if (!m->dry_run && !(lock = catalog_index_lock(m->catalog, m->index, 0, err)))
-		return -1;
-	int ret = copy_generations(m, err);
-	if (ret == 0)
-		ret = copy_evalsets(m, meta->eval_set, err);
-	if (ret == 0)
-		ret = copy_trials(m, err);
-	if (ret == 0)
-		ret = copy_promotions_and_switch(m, meta, bucket, err);
-	/* What was appended to the old journal meanwhile. */
-	if (ret == 0 && !m->dry_run)
-		ret = copy_trials(m, err);
-	store_unlock(lock);
+	struct move *m = ctx;
+	if (!registered || strcmp(catalog_home(meta), m->from_name) != 0)
+		return err_set(err, ERR_CONFLICT, "index '%s' is no longer in bucket '%s'",
+			       m->index, m->from_name);
+	return index_meta_set(&meta->bucket, m->to_name, err);
+}
+
+static int copy_all(struct move *m, const char *canonical, struct err *err)
+{
+	return copy_evalsets(m, canonical, err) != 0 || copy_trials(m, err) != 0 ||
+		       copy_promotions(m, err) != 0
+		   ? -1
+		   : 0;
+}
+
+/* While nobody writes for it: what came meanwhile, then the change. */
+static int switch_over(struct move *m, struct err *err)
+{
+	struct index_meta meta = {0}, now = {0};
+	struct store_lock *place = catalog_place_lock(m->catalog, m->index, true, err);
+	int ret = -1;
+	if (!place || catalog_index_get(m->catalog, m->index, &now, err) < 0 ||
+	    copy_all(m, now.eval_set, err) != 0)
+		goto out;
+	ret = catalog_index_change(m->catalog, m->index, false, name_bucket, m, &meta, err);
+out:
+	index_meta_release(&now);
+	index_meta_release(&meta);
+	store_unlock(place);
 	return ret;
+}
+
+static int move(struct move *m, const struct catalog_index *x, struct err *err)
+{
+	m->from = x->bucket;
+	m->to = buckets_get(m->catalog->buckets, m->to_name, err);
+	if (!m->to || copy_generations(m, err) != 0 || copy_all(m, x->meta.eval_set, err) != 0)
+		return -1;
+	return m->dry_run ? 0 : switch_over(m, err);
 }
 
 int catalog_index_move(struct catalog *c, const char *index, const char *bucket, bool dry_run,
 		       struct index_moved *out, struct err *err)
 {
-	struct index_meta meta;
-	int known = catalog_index_get(c, index, &meta, err), ret = -1;
+	struct catalog_index x = {0};
+	struct store_lock *lock = NULL;
+	struct move m = {.catalog = c, .index = index, .to_name = bucket, .dry_run = dry_run, .done = out};
+	int ret = -1;
 	*out = (struct index_moved){0};
-	if (known <= 0)
-		return known < 0 ? -1
-				 : err_set(err, ERR_NO,
-					   "index '%s' is not registered: register it first with "
-					   "index-add",
-					   index);
-	const char *from = meta.bucket && meta.bucket[0] ? meta.bucket : META_BUCKET_DEFAULT;
-	struct move m = {.catalog = c, .index = index, .dry_run = dry_run, .done = out};
-	out->from = span_dup(span_of(from));
+	if (catalog_index_open(c, index, &x, err) != 0)
+		return -1;
+	if (!x.registered) {
+		err_set(err, ERR_NO, "index '%s' is not registered: register it first with index-add",
+			index);
+		goto out;
+	}
+	if (!dry_run) {
+		/* Where it lives is read again under the lock, as it may have been moved. */
+		lock = catalog_index_lock(c, index, 0, err);
+		catalog_index_release(&x);
+		if (!lock || catalog_index_open(c, index, &x, err) != 0)
+			goto out;
+	}
+	m.from_name = catalog_home(&x.meta);
+	out->from = span_dup(span_of(m.from_name));
 	if (!out->from)
 		err_nomem(err);
-	else if (strcmp(from, bucket) == 0)
-		ret = 0;
-	else if ((m.from = buckets_get(c->buckets, from, err)) &&
-		 (m.to = buckets_get(c->buckets, bucket, err)))
-		ret = move(&m, &meta, bucket, err);
-	index_meta_release(&meta);
+	else
+		ret = strcmp(m.from_name, bucket) == 0 ? 0 : move(&m, &x, err);
+out:
+	catalog_index_release(&x);
+	store_unlock(lock);
 	return ret;
 }

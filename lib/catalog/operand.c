@@ -100,12 +100,15 @@ static int open_served(struct catalog *c, const char *index, enum hnsw_open_mode
 {
 	char *failed = NULL, *generation;
 	int found;
-	while ((found = catalog_active_get(c, index, &generation, err)) > 0) {
+	struct catalog_index x;
+	while ((found = catalog_index_open(c, index, &x, err)) == 0 &&
+	       (found = catalog_active_get(&x, &generation, err)) > 0) {
 		struct buf path = BUF_INIT;
 		struct err why = {0};
-		if (catalog_active_path(c, index, generation, &path, &why) == 0)
+		if (catalog_active_path(&x, generation, &path, &why) == 0)
 			*out = hnsw_open(path.data, mode, &why);
 		buf_release(&path);
+		catalog_index_release(&x);
 		if (!*out && failed && strcmp(failed, generation) == 0) {
 			*err = why;
 			found = -1;
@@ -115,6 +118,7 @@ static int open_served(struct catalog *c, const char *index, enum hnsw_open_mode
 		if (*out || found < 0)
 			break;
 	}
+	catalog_index_release(&x);
 	free(failed);
 	return found;
 }
@@ -146,11 +150,17 @@ int operand_evalset(struct operands *o, const char *operand, const char *index, 
 			      : io_read_file(operand, STORE_BLOB_MAX, &text, err);
 		if (ret == 0 && evalset_parse(out, buf_span(&text), err) != 0)
 			ret = err_prefix(err, "eval set '%s'", operand);
+		if (ret == 0)
+			ret = catalog_evalset_check(operand, out, err);
 		buf_release(&text);
 		return ret;
 	}
 	struct catalog *c = catalog_for(o, "eval set", operand, err);
-	int found = c ? catalog_evalset_get(c, operand, index, out, err) : -1;
+	struct catalog_index x = {0};
+	int found = !c || (index && index[0] && catalog_index_open(c, index, &x, err) != 0)
+			? -1
+			: catalog_evalset_get(c, operand, x.bucket ? &x : NULL, out, err);
+	catalog_index_release(&x);
 	if (found == 0)
 		return err_set(err, ERR_NO, "'%s' is no file, and no eval set in store '%s'",
 			       operand, o->store_url);

@@ -1,48 +1,34 @@
 /* SPDX-License-Identifier: MIT */
+/* Promotions: the gates, and the file that is compared and swapped. */
 #include "catalog/catalog.h"
 
 #include <string.h>
 
+#include "catalog/layout.h"
 #include "stat/mean.h"
 
 #define ATTEMPTS 100 /* at compare-and-swap before giving up */
 
-static int promotion_key(struct buf *key, const char *index, struct err *err)
-{
-	buf_adds(key, "_hnsw_promotions/");
-	buf_adds(key, index);
-	buf_adds(key, ".json");
-	return buf_ok(key, err);
-}
-
-static int get_from(struct store *s, const char *index, struct promotion *p, struct store_tag *tag,
-		    struct err *err)
+int catalog_promotion_get(const struct catalog_index *x, struct promotion *p, struct store_tag *tag,
+			  struct err *err)
 {
 	struct buf key = BUF_INIT, text = BUF_INIT;
 	*p = (struct promotion){0};
-	int ret = promotion_key(&key, index, err);
+	int ret = layout_key(&key, LAYOUT_PROMOTIONS, x->name, err);
 	if (ret == 0)
-		ret = store_get(s, key.data, &text, tag, err);
-	if (ret == 0 && promotion_init(p, index, err) != 0)
+		ret = store_get(x->bucket, key.data, &text, tag, err);
+	if (ret == 0 && promotion_init(p, x->name, err) != 0)
 		ret = -1;
 	if (ret > 0 && promotion_parse(p, buf_span(&text), err) != 0)
-		ret = err_prefix(err, "promotions of '%s'", index);
-	if (ret > 0 && strcmp(p->index_name, index) != 0) {
-		ret = err_set(err, ERR_DATA, "'%s' has the index_name '%s', expected '%s'",
-			      key.data, p->index_name, index);
+		ret = err_prefix(err, "promotions of '%s'", x->name);
+	if (ret > 0 &&
+	    layout_check_own(key.data, "index_name", x->name, p->index_name, err) != 0) {
 		promotion_release(p);
+		ret = -1;
 	}
 	buf_release(&key);
 	buf_release(&text);
 	return ret;
-}
-
-int catalog_promotion_get(struct catalog *c, const char *index, struct promotion *p,
-			  struct store_tag *tag, struct err *err)
-{
-	struct store *s = catalog_bucket_of(c, index, err);
-	*p = (struct promotion){0};
-	return s ? get_from(s, index, p, tag, err) : -1;
 }
 
 static struct span current_id(const struct promotion *p)
@@ -61,7 +47,7 @@ static int check_expect(const struct promotion *p, const char *expect, struct er
 }
 
 /* ERR_NO unless the Trial's figures beat the champion's, on equal data. */
-static int check_stored(struct catalog *c, struct store *s, const struct promotion *p,
+static int check_stored(struct catalog *c, const struct catalog_index *x, const struct promotion *p,
 			const struct promote_request *r, struct err *err)
 {
 	struct buf id = BUF_INIT, line = BUF_INIT;
@@ -69,7 +55,7 @@ static int check_stored(struct catalog *c, struct store *s, const struct promoti
 	int ret = 0;
 	scan_decode(p->current->trial_id, &id);
 	int found = buf_ok(&id, err) != 0 ? -1
-					  : trial_log_find(s, r->index, buf_span(&id), &line,
+					  : trial_log_find(x->bucket, x->name, buf_span(&id), &line,
 							   &champion, &c->warn, err);
 	if (found < 0)
 		ret = -1;
@@ -93,13 +79,13 @@ static int check_stored(struct catalog *c, struct store *s, const struct promoti
 }
 
 /* ERR_NO unless the Trial beats the champion, if there is one. */
-static int check_better(struct catalog *c, struct store *s, const struct promotion *p,
+static int check_better(struct catalog *c, const struct catalog_index *x, const struct promotion *p,
 			const struct promote_request *r, struct err *err)
 {
 	if (!p->current)
 		return 0;
 	if (r->trust_stored)
-		return check_stored(c, s, p, r, err);
+		return check_stored(c, x, p, r, err);
 	if (!r->verdict)
 		return err_set(
 		    err, ERR_NO,
@@ -133,7 +119,7 @@ static int check_floor(const struct promote_request *r, struct err *err)
 	    (unsigned long long)needed);
 }
 
-static int check_gates(struct catalog *c, struct store *s, const struct promotion *p,
+static int check_gates(struct catalog *c, const struct catalog_index *x, const struct promotion *p,
 		       const struct promote_request *r, struct err *err)
 {
 	const struct trial *t = r->trial;
@@ -141,20 +127,20 @@ static int check_gates(struct catalog *c, struct store *s, const struct promotio
 		return -1;
 	if (r->unattended && promotion_rolled_back(p, &t->config, t->vectors_digest))
 		return err_set(err, ERR_NO, "this config was rolled back on the same vectors");
-	return r->if_better ? check_better(c, s, p, r, err) : 0;
+	return r->if_better ? check_better(c, x, p, r, err) : 0;
 }
 
 /* Write the state if the file still has the tag; 0, 1: it was changed, -1. */
-static int put(struct store *s, const char *index, struct promotion *p, const struct store_tag *tag,
+static int put(const struct catalog_index *x, struct promotion *p, const struct store_tag *tag,
 	       bool dry_run, struct buf *state, struct err *err)
 {
 	struct buf key = BUF_INIT, text = BUF_INIT;
 	p->revision++;
 	promotion_write(&text, p);
 	buf_addc(&text, '\n');
-	int ret = buf_ok(&text, err) != 0 ? -1 : promotion_key(&key, index, err);
+	int ret = buf_ok(&text, err) != 0 ? -1 : layout_key(&key, LAYOUT_PROMOTIONS, x->name, err);
 	if (ret == 0 && !dry_run)
-		ret = store_swap(s, key.data, tag, buf_span(&text), err);
+		ret = store_swap(x->bucket, key.data, tag, buf_span(&text), err);
 	if (ret == 0) {
 		buf_addspan(state, buf_span(&text));
 		ret = buf_ok(state, err);
@@ -169,10 +155,9 @@ static int busy(const char *index, struct err *err)
 	return err_set(err, ERR_TEMP, "the promotions of '%s' keep changing", index);
 }
 
-int catalog_promote(struct catalog *c, const struct promote_request *r, struct buf *state,
-		    struct err *err)
+int catalog_promote(struct catalog *c, const struct catalog_index *x,
+		    const struct promote_request *r, struct buf *state, struct err *err)
 {
-	struct store *s = catalog_bucket_of(c, r->index, err);
 	const struct trial *t = r->trial;
 	struct promotion_new entry = {.config = t->config,
 				      .trial_id = t->id,
@@ -180,44 +165,51 @@ int catalog_promote(struct catalog *c, const struct promote_request *r, struct b
 				      .by = r->by,
 				      .note = r->note};
 	int ret = 1;
-	if (!s)
-		return -1;
 	for (int i = 0; i < ATTEMPTS && ret == 1; i++) {
 		struct promotion p;
 		struct store_tag tag;
-		int there = get_from(s, r->index, &p, &tag, err);
-		if (there < 0 || check_gates(c, s, &p, r, err) != 0 ||
+		int there = catalog_promotion_get(x, &p, &tag, err);
+		if (there < 0 || check_gates(c, x, &p, r, err) != 0 ||
 		    promotion_push(&p, &entry, err) != 0)
 			ret = -1;
 		else
-			ret = put(s, r->index, &p, there ? &tag : NULL, r->dry_run, state, err);
+			ret = put(x, &p, there ? &tag : NULL, r->dry_run, state, err);
 		promotion_release(&p);
 	}
-	return ret == 1 ? busy(r->index, err) : ret;
+	return ret == 1 ? busy(x->name, err) : ret;
+}
+
+/* 0; 1: somebody else changed the file first; -1. */
+static int rollback_once(const struct catalog_index *x, const char *expect, bool dry_run,
+			 struct buf *state, struct err *err)
+{
+	struct promotion p;
+	struct store_tag tag;
+	int there = catalog_promotion_get(x, &p, &tag, err), ret = -1;
+	if (there >= 0 && check_expect(&p, expect, err) == 0) {
+		int popped = promotion_pop(&p, err);
+		if (popped == 0)
+			err_set(err, ERR_NO, "nothing is promoted for '%s'", x->name);
+		if (popped > 0)
+			ret = put(x, &p, there ? &tag : NULL, dry_run, state, err);
+	}
+	promotion_release(&p);
+	return ret;
 }
 
 int catalog_rollback(struct catalog *c, const char *index, const char *expect, bool dry_run,
 		     struct buf *state, struct err *err)
 {
-	struct store *s = catalog_bucket_of(c, index, err);
-	int ret = 1;
-	if (!s)
+	struct catalog_index x;
+	if ((dry_run ? catalog_index_open : catalog_index_hold)(c, index, &x, err) != 0)
 		return -1;
-	for (int i = 0; i < ATTEMPTS && ret == 1; i++) {
-		struct promotion p;
-		struct store_tag tag;
-		int there = get_from(s, index, &p, &tag, err);
-		ret = -1;
-		if (there >= 0 && check_expect(&p, expect, err) == 0) {
-			int popped = promotion_pop(&p, err);
-			if (popped == 0)
-				err_set(err, ERR_NO, "nothing is promoted for '%s'", index);
-			if (popped > 0)
-				ret = put(s, index, &p, there ? &tag : NULL, dry_run, state, err);
-		}
-		promotion_release(&p);
-	}
-	return ret == 1 ? busy(index, err) : ret;
+	int ret = 1;
+	for (int i = 0; i < ATTEMPTS && ret == 1; i++)
+		ret = rollback_once(&x, expect, dry_run, state, err);
+	if (ret == 1)
+		ret = busy(index, err);
+	catalog_index_release(&x);
+	return ret;
 }
 
 int catalog_promotion_list(struct catalog *c, struct store_names *out, struct err *err)
@@ -231,17 +223,12 @@ int catalog_promotion_list(struct catalog *c, struct store_names *out, struct er
 		struct store_names files = {0};
 		struct err why = {0};
 		struct store *s = buckets_get(c->buckets, all.name[i], &why);
-		if (!s || store_list(s, "_hnsw_promotions", false, &files, &why) != 0) {
+		if (!s || layout_list(s, LAYOUT_PROMOTIONS, &files, &why) != 0) {
 			warn(&c->warn, "leaving out bucket '%s': %s", all.name[i], why.msg);
 			continue;
 		}
-		for (size_t f = 0; ret == 0 && f < files.count; f++) {
-			size_t n = strlen(files.name[f]);
-			if (n <= 5 || strcmp(files.name[f] + n - 5, ".json") != 0)
-				continue;
-			files.name[f][n - 5] = 0;
+		for (size_t f = 0; ret == 0 && f < files.count; f++)
 			ret = store_names_add(out, files.name[f], err);
-		}
 		store_names_release(&files);
 	}
 	store_names_release(&all);

@@ -32,15 +32,15 @@ static const char *base_name(const char *path)
 
 static void say(const struct cli *c, const char *text)
 {
-	/* One write, so that lines of several processes do not mix. */
-	struct buf b = BUF_INIT;
-	buf_addf(&b, "%s: %s", c->prog, text);
-	show_from(&b, 0);
-	buf_addc(&b, '\n');
-	if (!b.failed && io_write_all(2, b.data, b.len) != 0) {
+	/* One write, so that lines of several processes do not mix, and no memory of its own. */
+	char line[ERR_MSG_MAX + 256];
+	snprintf(line, sizeof line - 1, "%.200s: %s", c->prog, text);
+	show_text(line);
+	size_t len = strlen(line);
+	line[len++] = '\n';
+	if (io_write_all(2, line, len) != 0) {
 		/* There is nowhere left to say it. */
 	}
-	buf_release(&b);
 }
 
 void cli_usage(const struct cli *c, const char *fmt, ...)
@@ -327,16 +327,21 @@ void cli_parse(struct cli *c, int argc, char **argv, size_t min, size_t max)
 	size_t n = c->n_opts + N_COMMON;
 	struct option *longs = calloc(n + 1, sizeof *longs);
 	char *shorts = calloc(2 * n + 3, 1), *p = shorts;
+	/* A file that may not grow further is a failed write, and told as one. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	c->start_ns = clock_mono_ns();
 	c->called = argc > 0 && argv[0] ? argv[0] : "hnsw-tools";
-	c->prog = base_name(c->called);
-	watch_maps(c);
+	c->prog = c->name = base_name(c->called);
+	char *shown = strdup(c->name);
 	c->operand = calloc((size_t)argc + 1, sizeof *c->operand);
-	if (!longs || !shorts || !c->operand) {
+	if (!longs || !shorts || !shown || !c->operand) {
 		struct err err;
 		err_nomem(&err);
 		exit(cli_error(c, &err));
 	}
+	show_text(shown);
+	c->prog = shown;
+	watch_maps(c);
 	*p++ = '-'; /* operands come in their place */
 	*p++ = ':';
 	for (size_t i = 0; i < n; i++) {

@@ -89,6 +89,12 @@ struct cli_opt {
 	{                                                                                     \
 		't', "threads", "N", "threads (default: " why ")", CLI_U32, to, 1, 1024, NULL \
 	}
+#define CLI_OPT_WAIT(to, standard)                                                            \
+	{                                                                                     \
+		0, "wait", "S",                                                               \
+		    "seconds to wait for whoever holds a lock (default " standard ")",        \
+		    CLI_F64, to, 0, 1000000, NULL                                             \
+	}
 #define CLI_OPT_DRY_RUN(to)                                                                      \
 	{                                                                                        \
 		'n', "dry-run", NULL, "say what would be done, change nothing", CLI_FLAG, to, 0, \
@@ -138,7 +144,8 @@ struct cli {
 	size_t n_opts;
 	/* set by cli_parse() */
 	const char *called; /* argv[0] */
-	const char *prog;   /* its last part */
+	const char *name;   /* its last part */
+	const char *prog;   /* the same, as it is shown */
 	bool quiet;
 	int verbose;
 	uint64_t start_ns;

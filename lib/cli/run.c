@@ -15,7 +15,7 @@
 
 int cli_programs(const struct cli *c, const char *own, struct buf *prefix, struct err *err)
 {
-	size_t n = strlen(c->prog), rest = strlen(own);
+	size_t n = strlen(c->name), rest = strlen(own);
 	/* Beside the name that was called, not beside what a link leads to. */
 	char *dir = span_dup((struct span){c->called, strlen(c->called) - n});
 	char *found = dir && dir[0] ? realpath(dir, NULL) : NULL;
@@ -26,8 +26,8 @@ int cli_programs(const struct cli *c, const char *own, struct buf *prefix, struc
 	free(dir);
 	free(found);
 	buf_adds(prefix, "");
-	if (n > rest && strcmp(c->prog + n - rest, own) == 0)
-		buf_add(prefix, c->prog, n - rest);
+	if (n > rest && strcmp(c->name + n - rest, own) == 0)
+		buf_add(prefix, c->name, n - rest);
 	return buf_ok(prefix, err);
 }
 

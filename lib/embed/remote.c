@@ -115,7 +115,7 @@ int remote_about(const struct remote *r, struct buf *out, struct err *err)
 	struct json_out j = {.b = out};
 	json_open(&j, '{');
 	json_kv_cstr(&j, "embedder", r->setup.form == ANSWER_OLLAMA ? "ollama" : "openai");
-	json_kv_cstr(&j, "url", r->url);
+	json_kv_cstr(&j, "url", http_shown(r->http));
 	json_kv_cstr(&j, "model", r->setup.options->model);
 	json_kv_u64(&j, "dimensions", r->setup.ask_dim);
 	json_key(&j, "truncate");

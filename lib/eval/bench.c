@@ -112,9 +112,11 @@ static int find_limits(struct bench *b, const struct hnsw_info *info, struct err
 		b->limit[i] = -INFINITY;
 		if (row == IDMAP_NONE)
 			continue;
-		double d =
-		    hnsw_node_distance(b->index, bench_query(b, i), node[row], &b->scratch[0]);
-		b->limit[i] = d + 1e-6 * (info->params.metric == VEC_L2 ? fabs(d) : fabs(d) + 1);
+		double d = hnsw_node_rank(b->index, bench_query(b, i), node[row], &b->scratch[0]);
+		b->limit[i] = d + 1e-6 * fabs(d);
+		/* Making vectors of unit length has rounded them. */
+		if (info->params.metric == VEC_COSINE)
+			b->limit[i] += 1e-7 * sqrt(2 * fabs(d));
 	}
 	free(node);
 	return 0;
@@ -208,7 +210,7 @@ void bench_count(const struct bench *b, uint64_t i, const struct hnsw_hit *hits,
 				found++;
 				break;
 			}
-		near += hits[h].distance <= b->limit[i];
+		near += hits[h].rank <= b->limit[i];
 	}
 	/* In k-ths of a query: whole numbers, unless there are fewer than k answers. */
 	*recall = (double)found * b->set->k / n_true;

@@ -36,29 +36,41 @@ struct scan_job {
 	float *queries; /* n x stride, padded and normalised for cosine */
 	double *length; /* of each */
 	float *origin;	/* l2: row 0 */
+	double longest; /* of all rows, once they were scanned */
 	struct scan_thread *thread;
 	uint32_t *rows;
 	uint64_t done;
 };
 
-double truth_distance(enum vec_metric metric, const float *a, const float *b, size_t dim)
+/* Half the squared distance of the two when they have unit length. */
+static double cosine_rank(const float *a, const float *b, size_t dim)
 {
 	double s = 0, aa = 0, bb = 0;
 	for (size_t i = 0; i < dim; i++) {
-		double x = a[i], y = b[i];
-		if (metric == VEC_L2) {
-			s += (x - y) * (x - y);
-		} else {
-			s += x * y;
-			aa += x * x;
-			bb += y * y;
-		}
+		aa += (double)a[i] * a[i];
+		bb += (double)b[i] * b[i];
 	}
-	if (metric == VEC_L2)
-		return s;
-	if (metric == VEC_IP)
-		return 1 - s;
-	return aa > 0 && bb > 0 ? 1 - s / (sqrt(aa) * sqrt(bb)) : 1;
+	if (!(aa > 0 && bb > 0))
+		return 1;
+	aa = 1 / sqrt(aa);
+	bb = 1 / sqrt(bb);
+	for (size_t i = 0; i < dim; i++) {
+		double d = a[i] * aa - b[i] * bb;
+		s += d * d;
+	}
+	return s / 2;
+}
+
+double truth_rank(enum vec_metric metric, const float *a, const float *b, size_t dim)
+{
+	double s = 0;
+	if (metric == VEC_COSINE)
+		return cosine_rank(a, b, dim);
+	for (size_t i = 0; i < dim; i++) {
+		double x = a[i], y = b[i];
+		s += metric == VEC_L2 ? (x - y) * (x - y) : -x * y;
+	}
+	return s;
 }
 
 /* Unit length for cosine.  For l2 take an origin among the rows: distances are the same, and
@@ -88,19 +100,21 @@ static int load_row(const struct scan_job *s, uint64_t i, float *out, struct err
  * The float pass orders rows by a score that grows with the distance and is little more than a
  * dot product: half the squared length less the product for l2, the product negated for others.
  */
-static double score_of(const struct scan_job *s, uint64_t q, double distance)
+static double score_of(const struct scan_job *s, uint64_t q, double rank)
 {
 	if (s->job->metric == VEC_L2)
-		return (distance - s->length[q] * s->length[q]) / 2;
-	return distance - 1;
+		return (rank - s->length[q] * s->length[q]) / 2;
+	return s->job->metric == VEC_COSINE ? rank - 1 : rank;
 }
 
 /* How far a score may be off. */
-static double score_error(const struct scan_job *s, uint64_t q, double longest)
+static double score_error(const struct scan_job *s, uint64_t q)
 {
-	double share = ((double)s->job->base->dim / 16 + 16) * 0x1p-24;
+	double share = ((double)s->job->base->dim / 16 + 16) * 0x1p-24, longest = s->longest;
 	return share *
-	       (s->length[q] * longest + (s->job->metric == VEC_L2 ? longest * longest : 1));
+	       (s->length[q] * longest + (s->job->metric == VEC_L2	  ? longest * longest
+					  : s->job->metric == VEC_COSINE ? 1
+									 : 0));
 }
 
 static int load_block(const struct scan_job *s, struct scan_thread *t, uint64_t first, uint32_t n)
@@ -193,7 +207,7 @@ static int look_again(const struct scan_job *s, struct scan_thread *t, uint64_t 
 	const struct truth_job *j = s->job;
 	if (vec_set_row(j->base, row, t->raw, &t->err) != 0)
 		return -1;
-	double d = truth_distance(j->metric, j->queries + q * j->base->dim, t->raw, j->base->dim);
+	double d = truth_rank(j->metric, j->queries + q * j->base->dim, t->raw, j->base->dim);
 	exact_add(list, count, j->k, (struct exact){d, row});
 	return 0;
 }
@@ -225,9 +239,6 @@ static void refine(void *ctx, uint64_t begin, uint64_t end, int thread)
 	const struct truth_job *j = s->job;
 	struct scan_thread *t = &s->thread[thread];
 	int threads = par_threads(j->par);
-	double longest = 0;
-	for (int i = 0; i < threads; i++)
-		longest = fmax(longest, s->thread[i].longest);
 	struct exact *list = mem_array((size_t)j->k + 1, sizeof *list, &t->err);
 	uint64_t *keys = mem_array(s->keep, sizeof *keys, &t->err);
 	if (!list || !keys)
@@ -242,8 +253,7 @@ static void refine(void *ctx, uint64_t begin, uint64_t end, int thread)
 			t->failed = look_again(s, t, q, topk_number(keys[c]), list, &count) != 0;
 		if (!t->failed && top.count == s->keep && count == j->k) {
 			/* Whoever is not among the candidates, could he belong to the answers? */
-			double limit =
-			    score_of(s, q, list[j->k - 1].distance) + score_error(s, q, longest);
+			double limit = score_of(s, q, list[j->k - 1].distance) + score_error(s, q);
 			if (topk_distance(keys[s->keep - 1]) <= limit)
 				t->failed = scan_all(s, t, q, limit, list, &count) != 0;
 		}
@@ -259,6 +269,8 @@ static int run(struct scan_job *s, struct err *err)
 	const struct truth_job *j = s->job;
 	int threads = par_threads(j->par);
 	par_run(j->par, (j->base->rows + s->block_rows - 1) / s->block_rows, 1, scan_blocks, s);
+	for (int i = 0; i < threads; i++)
+		s->longest = fmax(s->longest, s->thread[i].longest);
 	for (int pass = 0; pass < 2; pass++) {
 		for (int i = 0; i < threads; i++)
 			if (s->thread[i].failed) {

@@ -22,7 +22,7 @@ struct truth_job {
 };
 
 /*
- * For each query the k nearest rows in order of (distance, row) into ${rows} (n x k,
+ * For each query the k nearest rows in order of (rank, row) into ${rows} (n x k,
  * row-major, padded with UINT32_MAX) by brute force: all distances in float, then those that
  * could matter again in double, so the order is exact for the rows as floats.
  *
@@ -31,8 +31,7 @@ struct truth_job {
  */
 int truth_compute(const struct truth_job *job, uint32_t *rows, struct err *err) MUST_CHECK;
 
-/* Distance in the metric of two rows of floats, in double.  A zero vector has cosine
- * distance 1 to everything. */
-double truth_distance(enum vec_metric metric, const float *a, const float *b, size_t dim);
+/* What two rows of floats are ranked by in the metric, as dist_to_rows() has it, in double. */
+double truth_rank(enum vec_metric metric, const float *a, const float *b, size_t dim);
 
 #endif

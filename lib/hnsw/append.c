@@ -31,9 +31,9 @@ static void measure_losses(void *ctx, uint64_t begin, uint64_t end, int thread)
 	for (uint64_t i = begin; i < end; i++) {
 		const float *v = hnsw_vector(h, (uint32_t)i, w->row);
 		const uint8_t *code = hnsw_code(h, (uint32_t)i);
-		double lost = 0, squares = 0;
+		double lost = 0, squares = 0, unit = (double)hnsw_code_unit(h, (uint32_t)i);
 		for (uint32_t k = 0; k < d->dim; k++) {
-			double held = (double)h->centre[k] + (double)d->unit * (code[k] - 128);
+			double held = (double)h->centre[k] + unit * (code[k] - 128);
 			lost += (v[k] - held) * (v[k] - held);
 			squares += (double)v[k] * v[k];
 		}
@@ -67,6 +67,12 @@ static int check_exact(const struct losses *j, struct err *err)
 static int set_error(struct hnsw *h, const struct losses *j, struct err *err)
 {
 	uint32_t first = hnsw_first_node(h);
+	if (h->head.flags & HNSW_ROW_UNITS) {
+		for (uint32_t i = first; i < h->head.nodes; i++)
+			h->head.unit = fmaxf(h->head.unit, hnsw_code_unit(h, i));
+		h->head.error = h->head.unit / sqrtf(12);
+		return 0;
+	}
 	double old_most = 0, most = 0, sum = 0, error = (double)h->head.error;
 	double rounding = (double)h->head.unit * (double)h->head.unit / 12;
 	for (uint32_t i = 0; i < first; i++)
@@ -269,6 +275,7 @@ struct hnsw *hnsw_append(const struct hnsw *old, const struct vec_set *set, uint
 		return NULL;
 	h->head = old->head;
 	h->head.ef_search = ef_search;
+	h->head.strays = 0;
 	h->head.rows += set->rows;
 	h->older = old;
 	h->set = set;

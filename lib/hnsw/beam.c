@@ -197,6 +197,20 @@ static void reach_stops(struct hnsw_stops *stops, size_t at, size_t count)
 	}
 }
 
+/* Nodes to go on from when all that the entry point leads to is expanded: of the strays from
+ * number ${at} on, some that were not visited. */
+static __attribute__((noinline)) size_t take_strays(const struct hnsw *h, struct hnsw_scratch *s,
+						    uint32_t *at, uint32_t *out)
+{
+	size_t n = 0;
+	while (n == 0 && *at < h->head.strays) {
+		uint32_t left = h->head.strays - *at, some = left < h->head.m0 ? left : h->head.m0;
+		n = s->kernels->unvisited(s->visited, h->stray + *at, some, h->head.nodes, out);
+		*at += some;
+	}
+	return n;
+}
+
 static inline __attribute__((always_inline)) size_t
 beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p, uint32_t level,
      size_t count, size_t ef, struct hnsw_stops *stops)
@@ -208,42 +222,52 @@ beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p, u
 	uint64_t key[2 * HNSW_MAX_M];
 	uint64_t *pool = s->pool;
 	struct ahead ahead;
+	uint32_t stray = 0;
 	ahead.node = HNSW_NONE;
 	visit_room(s, (uint32_t)count);
 	for (size_t i = 0; i < count; i++) {
 		uint32_t first = pool_node(pool[i]);
 		visit(s, &first, 1);
 	}
-	for (size_t at = 0; at < count;) {
-		if (pool[at] & 1) {
+	for (size_t at = 0;;) {
+		const uint32_t *nodes = fresh;
+		size_t n = 0, next = at + 1;
+		if (at < count && pool[at] & 1) {
 			at++;
 			continue;
 		}
 		if (stops)
 			reach_stops(stops, at, count);
-		pool[at] |= 1;
-		uint32_t node = pool_node(pool[at]);
-		const uint32_t *row = level ? hnsw_row_upper(h, node, level) : hnsw_row0(h, node);
-		const uint32_t *nodes = fresh;
-		size_t n = 0;
 		visit_room(s, links);
-		if (node == ahead.node && !level)
-			n = s->kernels->unvisited(s->visited, ahead.linked, ahead.count, total,
-						  fresh);
-		else if (row)
-			n = s->kernels->unvisited(s->visited, row, links, total, fresh);
-		visit(s, fresh, n);
-		if (level) {
+		if (at == count) {
+			if (!level && count < ef)
+				n = take_strays(h, s, &stray, fresh);
+			if (n == 0)
+				break;
+			visit(s, fresh, n);
+			next = at;
+		} else {
+			pool[at] |= 1;
+			uint32_t node = pool_node(pool[at]);
+			const uint32_t *row =
+			    level ? hnsw_row_upper(h, node, level) : hnsw_row0(h, node);
+			if (node == ahead.node && !level)
+				n = s->kernels->unvisited(s->visited, ahead.linked, ahead.count,
+							  total, fresh);
+			else if (row)
+				n = s->kernels->unvisited(s->visited, row, links, total, fresh);
+			visit(s, fresh, n);
+			if (level) {
+				for (size_t j = 0; j < n; j++)
+					nodes_upper[j] = h->upper_node[fresh[j]];
+				nodes = nodes_upper;
+			}
 			for (size_t j = 0; j < n; j++)
-				nodes_upper[j] = h->upper_node[fresh[j]];
-			nodes = nodes_upper;
+				ask_for_node(h, nodes[j]);
+			if (!level)
+				look_ahead(h, s, at + 1, count, &ahead);
+			s->hops++;
 		}
-		for (size_t j = 0; j < n; j++)
-			ask_for_node(h, nodes[j]);
-		if (!level)
-			look_ahead(h, s, at + 1, count, &ahead);
-		s->hops++;
-		size_t next = at + 1;
 		hnsw_distances(h, s, p, nodes, n, d);
 		/* Those that a full pool has no use for go first, without a branch on each. */
 		uint64_t bound = count == ef ? pool[ef - 1] : UINT64_MAX;

@@ -52,6 +52,7 @@ static int make_codes(struct hnsw *h, struct hnsw_survey *survey, const uint32_t
 	h->norms = NULL;
 	h->centre = NULL;
 	d->storage = survey->want == HNSW_AUTO ? HNSW_F32 : survey->want;
+	d->flags &= ~HNSW_ROW_UNITS;
 	d->code_stride = 0;
 	d->unit = d->error = d->reach = 0;
 	return hnsw_load_vectors(h, node_of, opts->par, err);
@@ -485,7 +486,7 @@ int hnsw_link_all(struct hnsw *h, const struct hnsw_build_opts *opts, struct err
 	if (ret == 0)
 		ret = insert_all(&b, opts, err);
 	if (ret == 0)
-		ret = hnsw_repair(h, b.base.links, &b.scratch[0], err);
+		ret = hnsw_repair(h, b.base.links, true, &b.scratch[0], err);
 	if (ret == 0)
 		h->head.graph_digest = hnsw_graph_digest(h);
 	for (int t = 0; b.scratch && t < par_threads(b.par); t++)

@@ -75,6 +75,12 @@ static int check_vectors(const struct hnsw *h, struct err *err)
 	for (uint32_t i = 0; h->norms && i < h->head.nodes; i++) {
 		const uint8_t *code = hnsw_code(h, i);
 		uint32_t norm = 0;
+		if (h->head.flags & HNSW_ROW_UNITS) {
+			float unit = hnsw_code_unit(h, i);
+			if (!(unit > 0 && unit <= h->head.unit))
+				return fail(h, err, "a wrong unit of node", i);
+			continue;
+		}
 		for (uint32_t k = 0; k < h->head.code_stride; k++)
 			norm += (uint32_t)((code[k] - 128) * (code[k] - 128));
 		if (norm != h->norms[i])
@@ -104,7 +110,9 @@ static int check_reach(const struct hnsw *h, uint64_t *reached, struct err *err)
 	uint32_t *queue = mem_array(h->head.nodes, sizeof *queue, err);
 	if (!queue)
 		return -1;
-	uint32_t count = hnsw_reach(h, hnsw_entry_node(h), reached, NULL, queue);
+	uint32_t count = hnsw_reach(h, hnsw_entry_node(h), reached, queue);
+	for (uint32_t i = 0; i < h->head.strays && h->stray[i] < h->head.nodes; i++)
+		count += hnsw_reach(h, h->stray[i], reached, queue);
 	free(queue);
 	if (count == h->head.nodes)
 		return 0;

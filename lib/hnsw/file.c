@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "hnsw/graph_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +17,7 @@
 #define UPPER_NODE CHUNK_NAME('u', 'p', 'n', 'o')
 #define UPPER_FIRST CHUNK_NAME('u', 'p', 'f', 'i')
 #define UPPER_LINKS CHUNK_NAME('u', 'p', 'l', 'i')
+#define STRAYS CHUNK_NAME('s', 't', 'r', 'y')
 #define NODE_ROW CHUNK_NAME('n', 'r', 'o', 'w')
 #define DUP_NODE CHUNK_NAME('d', 'u', 'p', 'n')
 #define DUP_ROW CHUNK_NAME('d', 'u', 'p', 'r')
@@ -41,6 +40,7 @@ static const struct part {
     {UPPER_NODE, offsetof(struct hnsw, upper_node), false},
     {UPPER_FIRST, offsetof(struct hnsw, upper_first), false},
     {UPPER_LINKS, offsetof(struct hnsw, upper_links), false},
+    {STRAYS, offsetof(struct hnsw, stray), false},
     {NODE_ROW, offsetof(struct hnsw, node_row), false},
     {DUP_NODE, offsetof(struct hnsw, dup_node), false},
     {DUP_ROW, offsetof(struct hnsw, dup_row), false},
@@ -71,6 +71,8 @@ static uint64_t part_bytes(const struct hnsw *h, uint32_t name)
 		return ((uint64_t)d->upper + 1) * sizeof(uint32_t);
 	case UPPER_LINKS:
 		return (uint64_t)d->upper_rows * d->stride_upper * sizeof(uint32_t);
+	case STRAYS:
+		return (uint64_t)d->strays * sizeof(uint32_t);
 	case NODE_ROW:
 		return (uint64_t)d->nodes * sizeof(uint32_t);
 	case DUP_NODE:
@@ -99,6 +101,8 @@ static bool has_part(const struct hnsw *h, const struct part *p)
 	case NORMS:
 	case CENTRE:
 		return hnsw_has_codes(&h->head);
+	case STRAYS:
+		return h->head.strays > 0;
 	default:
 		return !p->optional || h->id_end;
 	}
@@ -192,8 +196,11 @@ static int check_head(const struct hnsw *h, struct err *err)
 	if (d->ef_construction < 1 || d->ef_construction > HNSW_MAX_EF || d->ef_search < 1 ||
 	    d->ef_search > HNSW_MAX_EF)
 		return bad(h, err, "beam width");
-	if (d->flags & ~HNSW_KEEP_PRUNED || d->reserved)
+	if (d->flags & ~(HNSW_KEEP_PRUNED | HNSW_ROW_UNITS) ||
+	    (d->flags & HNSW_ROW_UNITS && (d->metric != VEC_IP || d->storage != HNSW_SQ8)))
 		return bad(h, err, "flags");
+	if (d->strays >= d->nodes)
+		return bad(h, err, "number of strays");
 	return 0;
 }
 
@@ -244,23 +251,6 @@ static int find_parts(struct hnsw *h, struct err *err)
 	return check_tables(h, err);
 }
 
-/* Read up to ${size} bytes from ${offset} on; ${got}: how many there are. */
-static int read_at(const struct hnsw *h, int fd, unsigned char *p, size_t size, off_t offset,
-		   size_t *got, struct err *err)
-{
-	for (*got = 0; *got < size;) {
-		ssize_t n = pread(fd, p + *got, size - *got, offset + (off_t)*got);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(err, "cannot read '%s'", h->name);
-		if (n == 0)
-			break;
-		*got += (size_t)n;
-	}
-	return 0;
-}
-
 /* Read the whole file into memory of our own. */
 static int load_file(struct hnsw *h, int fd, struct io_map *view, struct err *err)
 {
@@ -268,10 +258,8 @@ static int load_file(struct hnsw *h, int fd, struct io_map *view, struct err *er
 	size_t size;
 	if (fstat(fd, &st) != 0)
 		return err_sys(err, "cannot stat '%s'", h->name);
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, ERR_ENV, "cannot read '%s': not a regular file", h->name);
 	void *p = hnsw_block(h, (size_t)st.st_size, 1, err);
-	if (!p || read_at(h, fd, p, (size_t)st.st_size, 0, &size, err) != 0)
+	if (!p || io_read_at(fd, h->name, p, (size_t)st.st_size, 0, &size, err) != 0)
 		return -1;
 	*view = (struct io_map){.data = p, .size = size};
 	return 0;
@@ -292,9 +280,9 @@ static int load_chunks(struct hnsw *h, int fd, struct err *err)
 		struct chunk *one = &c->chunk[i];
 		if (one->name == VECTORS)
 			continue;
-		if (read_at(h, fd, p, one->size,
-			    (off_t)((const unsigned char *)one->data - h->map.data), &got,
-			    err) != 0)
+		if (io_read_at(fd, h->name, p, one->size,
+			       (off_t)((const unsigned char *)one->data - h->map.data), &got,
+			       err) != 0)
 			return -1;
 		if (got < one->size)
 			return bad(h, err, "size");
@@ -310,15 +298,11 @@ struct hnsw *hnsw_open(const char *path, enum hnsw_open_mode mode, struct err *e
 	if (!h)
 		return NULL;
 	h->name = span_dup(span_of(path));
-	int fd = open(path, O_RDONLY | O_CLOEXEC), ret = -1;
+	int fd = h->name ? io_open(path, err) : err_nomem(err), ret = -1;
 	struct io_map view;
-	if (!h->name) {
-		err_nomem(err);
-	} else if (fd < 0) {
-		err_sys(err, "cannot open '%s'", path);
-	} else if (mode == HNSW_LOAD) {
+	if (fd >= 0 && mode == HNSW_LOAD) {
 		ret = load_file(h, fd, &view, err);
-	} else {
+	} else if (fd >= 0) {
 		ret = io_map_fd(&h->map, fd, path, err);
 		view = h->map;
 	}

@@ -22,13 +22,16 @@ struct hnsw_head {
 	uint64_t rows, seed;
 	struct digest vectors_digest, graph_digest;
 	uint32_t code_stride; /* bytes a row of codes; 0 if there are none */
-	float unit;	      /* a code u stands for centre + unit * (u - 128) */
+	float unit;	      /* a code u stands for centre + unit * (u - 128); the coarsest one,
+			       * where rows have their own */
 	float error;	      /* root mean square of what the codes lose of a component */
 	float reach;	      /* largest Euclidean length of a vector, for inner products */
-	uint32_t flags, reserved;
+	uint32_t flags;
+	uint32_t strays; /* nodes that no path on layer 0 leads to; see struct hnsw */
 };
 
 #define HNSW_KEEP_PRUNED 1u /* flag: how the links were chosen */
+#define HNSW_ROW_UNITS 2u   /* flag: each row of codes has a unit of its own, see norms */
 
 /*
  * The graph, in memory or mapped.  Layer 0 links nodes.  The layers above link
@@ -42,7 +45,8 @@ struct hnsw {
 				     * after dim; unit length if cosine; none if the codes are
 				     * exact, or just built from a set */
 	const uint8_t *codes;	    /* nodes x code_stride, 128 after dim; none for floats only */
-	const uint32_t *norms;	    /* nodes: sums of squares of (code - 128), if there are codes */
+	const uint32_t *norms;	    /* nodes: sums of squares of (code - 128), if there are codes;
+				     * with HNSW_ROW_UNITS the bits of the row's unit, a float */
 	const float *centre;	    /* stride, if there are codes */
 	const uint32_t *links0;	    /* nodes x stride0; the first m0 are used */
 	const uint32_t *upper_node; /* upper */
@@ -51,7 +55,12 @@ struct hnsw {
 	const uint32_t *node_row;    /* nodes */
 	const uint32_t *dup_node;    /* dups, increasing: further rows of a node */
 	const uint32_t *dup_row;     /* dups, increasing for equal nodes */
-	const uint64_t *id_end;	     /* rows, or NULL */
+	/*
+	 * Increasing; with what they lead to, all that the entry point does not lead to.  A beam
+	 * starts from them when everything else is expanded and its pool is not full yet.
+	 */
+	const uint32_t *stray;
+	const uint64_t *id_end; /* rows, or NULL */
 	const char *id_text;
 	uint64_t id_text_bytes;
 	const struct vec_set *set; /* where floats are read from that are in no file yet */
@@ -61,7 +70,7 @@ struct hnsw {
 	bool on_disk; /* the vectors are pages of the file */
 	/* What the above lies in. */
 	struct io_map map;
-	struct mem_block block[13];
+	struct mem_block block[16];
 	size_t blocks;
 	struct chunk_set chunks;
 	char *name;
@@ -114,6 +123,15 @@ static inline bool hnsw_has_codes(const struct hnsw_head *d)
 	return d->storage == HNSW_U8 || d->storage == HNSW_SQ8;
 }
 
+/* The unit of a node's code. */
+static inline float hnsw_code_unit(const struct hnsw *h, uint32_t node)
+{
+	float unit = h->head.unit;
+	if (h->head.flags & HNSW_ROW_UNITS)
+		memcpy(&unit, h->norms + node, sizeof unit);
+	return unit;
+}
+
 /* Which floats of 16 bits h->vectors has. */
 static inline enum half hnsw_half(const struct hnsw_head *d)
 {
@@ -142,7 +160,7 @@ const float *hnsw_vector(const struct hnsw *h, uint32_t node, float *tmp);
  *
  *	l2	unit_q^2 * norm_q + unit^2 * norm - 2 * unit * unit_q * D
  *	cosine	half of that: for vectors of unit length it is the same as 1 - cos
- *	ip	1 - unit * unit_q * D, the centre being 0
+ *	ip	- unit * unit_q * D, the centre being 0; unit may be the row's own
  */
 struct hnsw_point {
 	const float *vector; /* padded; NULL for a node of which there are codes */
@@ -214,8 +232,9 @@ void hnsw_quantise(const struct hnsw *h, struct hnsw_survey *s, const uint32_t *
 		   struct par *par);
 
 /*
- * Whether, among some of the rows, the codes tell the nearest of a vector, which they do not where
- * a few rows lie far out and the unit is too coarse for the others.
+ * Whether the codes tell the nearest of a vector among all rows.  They do not where a few rows lie
+ * far out and the unit is too coarse for the others, nor within clusters that are tight compared
+ * with what lies between them.
  */
 int hnsw_try_codes(const struct hnsw *h, const struct dist_kernels *kernels, struct par *par,
 		   bool *tell, struct err *err) MUST_CHECK;
@@ -238,7 +257,7 @@ static inline uint32_t pool_node(uint64_t key)
 void hnsw_distances(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
 		    const uint32_t *nodes, size_t count, float *out);
 
-/* The same by the vectors: what a search reports. */
+/* The same by the vectors, as dist_to_rows() has them: what a search ranks by. */
 void hnsw_exact_distances(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
 			  const uint32_t *nodes, size_t count, float *out);
 
@@ -294,23 +313,22 @@ size_t hnsw_beam_stops(const struct hnsw *h, struct hnsw_scratch *s, const struc
 void hnsw_ask_for_vectors(const struct hnsw *h, const uint32_t *nodes, size_t count);
 
 /*
- * Make every node reachable from the entry point on layer 0: each that is not gets a link
- * from a near node that is, in a free place or in that of a link which no path found
- * depends on.  ${links}: h->links0, writable.
+ * Find what the entry point does not lead to on layer 0.  With ${add}, a node of that gets a link
+ * from a near one that is reached and has a free place, but not where the metric leaves most nodes
+ * out.  No link is ever taken away: those that
+ * nothing near has a place for become strays.  ${links}: h->links0, writable.
  */
-int hnsw_repair(struct hnsw *h, uint32_t *links, struct hnsw_scratch *s,
+int hnsw_repair(struct hnsw *h, uint32_t *links, bool add, struct hnsw_scratch *s,
 		struct err *err) MUST_CHECK;
 
 /* Digest of everything but the vectors, the ids and ef_search. */
 struct digest hnsw_graph_digest(const struct hnsw *h);
 
 /*
- * Mark what layer 0 reaches from ${from} in ${reached} (a bit a node), along with the
- * node each was reached from if ${parent} is not NULL.  ${queue}: room for all nodes.
- * Returns how many were newly reached.
+ * Mark what layer 0 reaches from ${from} in ${reached} (a bit a node).  ${queue}: room for all
+ * nodes.  Returns how many were newly reached.
  */
-uint32_t hnsw_reach(const struct hnsw *h, uint32_t from, uint64_t *reached, uint32_t *parent,
-		    uint32_t *queue);
+uint32_t hnsw_reach(const struct hnsw *h, uint32_t from, uint64_t *reached, uint32_t *queue);
 
 /* The node that a search of layer 0 can always start from. */
 uint32_t hnsw_entry_node(const struct hnsw *h);

@@ -18,7 +18,8 @@
  *
  * Rows are the vectors as they were given, 0..rows-1.  Rows whose vectors are equal
  * share one node of the graph; nodes are numbered in the order of insertion, a
- * seeded permutation.  Distances: l2 squared Euclidean, cosine 1 - cos, ip 1 - <x,y>.
+ * seeded permutation.  Distances: l2 squared Euclidean, cosine 1 - cos, ip 1 - <x,y>.  Rows are
+ * ranked by what these would be without the rounding of the difference, see dist_to_rows().
  */
 #define HNSW_MIN_M 2
 #define HNSW_MAX_M 512
@@ -158,7 +159,8 @@ int hnsw_check(const struct hnsw *h, struct err *err) MUST_CHECK;
 /* ---- searching ---- */
 
 struct hnsw_hit {
-	float distance;
+	float distance; /* in the metric */
+	float rank;	/* what hits are ordered by */
 	uint32_t row;
 };
 
@@ -192,7 +194,7 @@ void hnsw_scratch_release(struct hnsw_scratch *s);
  *
  * ${query}: dim floats, finite; any alignment; normalised here if the metric is cosine.
  * ${k} >= 1.  ${ef}: beam width, 0 takes the index's ef_search; less than k counts as k.
- * ${hits}: room for k, the caller's; in increasing (distance, row).
+ * ${hits}: room for k, the caller's; in increasing (rank, row).
  *
  * Returns the number of hits (less than k only if there are fewer rows), or -1 when
  * memory for a larger ef runs out.  ${h} is only read: any number of threads may
@@ -229,9 +231,9 @@ int hnsw_search_exact(const struct hnsw *h, const float *query, size_t k, struct
 /* The node of every row into ${out}, rows long. */
 void hnsw_row_nodes(const struct hnsw *h, uint32_t *out);
 
-/* Distance of a query (dim floats) to a node's vector. */
-float hnsw_node_distance(const struct hnsw *h, const float *query, uint32_t node,
-			 struct hnsw_scratch *s);
+/* The rank that a node has as a hit of a query (dim floats). */
+float hnsw_node_rank(const struct hnsw *h, const float *query, uint32_t node,
+		     struct hnsw_scratch *s);
 
 /* The id of a row; ${tmp} holds it if ids are row numbers. */
 struct span hnsw_id(const struct hnsw *h, uint32_t row, char tmp[static VEC_ID_TEXT_MAX]);

@@ -338,7 +338,7 @@ static int load_links(struct import *im, struct err *err)
 		d->ef_construction = REPAIR_EF;
 	if (hnsw_scratch_init(&scratch, h, im->how->kernels, err) == 0 &&
 	    hnsw_scratch_reserve(&scratch, REPAIR_EF, err) == 0)
-		ret = hnsw_repair(h, base, &scratch, err);
+		ret = hnsw_repair(h, base, im->f->gone != NULL, &scratch, err);
 	d->ef_construction = ef;
 	hnsw_scratch_release(&scratch);
 	return ret;

@@ -35,13 +35,14 @@ void hnsw_point_node(const struct hnsw *h, struct hnsw_scratch *s, uint32_t node
 		     struct hnsw_point *p)
 {
 	const struct hnsw_head *d = &h->head;
-	*p = (struct hnsw_point){.code = s->code[i], .exact = true, .unit = d->unit};
+	*p = (struct hnsw_point){.code = s->code[i], .exact = true};
 	if (!h->codes) {
 		p->vector = hnsw_vector(h, node, s->wide[i]);
 		return;
 	}
 	p->bias = 128 * s->kernels->code_turn(hnsw_code(h, node), d->code_stride, s->code[i]);
-	p->norm = h->norms[node];
+	p->unit = hnsw_code_unit(h, node);
+	p->norm = h->norms[node]; /* no use, if it is a unit */
 }
 
 void hnsw_point_query(const struct hnsw *h, struct hnsw_scratch *s, const float *query,
@@ -63,7 +64,7 @@ void hnsw_point_query(const struct hnsw *h, struct hnsw_scratch *s, const float 
 	if (!made.exact) {
 		/* The query's own unit is finer than the index's. */
 		float most = s->kernels->code_reach(v, h->centre, d->dim);
-		p->unit = most > 0 ? most / 127 : 1;
+		p->unit = most > 0 ? fmaxf(most / 127, 1e-30f) : 1;
 		s->kernels->code_make(v, h->centre, p->unit, d->dim, &made);
 		made.exact = false;
 	}
@@ -123,8 +124,12 @@ void hnsw_distances(const struct hnsw *h, struct hnsw_scratch *s, const struct h
 	struct dist_rows rows = {h->codes, d->code_stride, d->code_stride, HALF_NONE};
 	s->kernels->code_rows(p->code, &rows, nodes, count, dot);
 	s->distances += count;
+	if (d->flags & HNSW_ROW_UNITS) {
+		s->kernels->code_products(p->unit, p->bias, dot, h->norms, nodes, count, out);
+		return;
+	}
 	float scale = d->metric == VEC_COSINE ? 0.5f : 1, product = d->unit * p->unit;
-	struct dist_terms t = {1, 0, product, p->bias};
+	struct dist_terms t = {0, 0, product, p->bias};
 	if (d->metric != VEC_IP && p->unit == d->unit) {
 		/* Whole numbers: the sum is not negative, and less than 2^32. */
 		s->kernels->code_squares(scale * product, p->norm + 2 * (uint32_t)p->bias, dot,

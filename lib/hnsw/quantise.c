@@ -13,10 +13,10 @@ const char *const hnsw_storage_names[] = {"f32", "u8", "sq8", "f16", "bf16", "au
 #define CUT_BINS 48	 /* at most three octaves are cut off */
 #define SIZED_ROWS 65536 /* rows that enter the histogram, about */
 #define TRIAL_QUERIES 32 /* of the trial whether codes tell near from far */
-#define TRIAL_ROWS 4096
 #define TRIAL_NEAR 10
+#define TRIAL_SOME 128 /* nearest by the codes, among which the nearest by floats are looked for */
 #define TRIAL_BLOCK 64 /* rows at once */
-#define TRIAL_SHARE 0.9
+#define TRIAL_SHARE 0.97
 
 struct hnsw_tally {
 	double squares;	 /* largest sum of squares of a row */
@@ -218,7 +218,15 @@ int hnsw_choose_storage(struct hnsw *h, struct hnsw_survey *s, float *centre, st
 	/* The squares of very small or large ones would leave the floats. */
 	if (most == 0 || (most > 1e-15f && most < 1e15f)) {
 		d->storage = HNSW_SQ8;
-		d->unit = most > 0 ? best_unit(all->count, most, &d->error) : 1;
+		if (d->metric == VEC_IP) {
+			/* The largest rows answer most, and no component of theirs may be cut
+			 * off; the small ones need a finer unit. */
+			d->flags |= HNSW_ROW_UNITS;
+			d->unit = most > 0 ? most / 127 : 1;
+			d->error = d->unit / sqrtf(12);
+		} else {
+			d->unit = most > 0 ? best_unit(all->count, most, &d->error) : 1;
+		}
 		return 0;
 	}
 	d->code_stride = 0;
@@ -252,11 +260,18 @@ static void quantise_rows(void *ctx, uint64_t begin, uint64_t end, int thread)
 		uint8_t *code = j->codes + (size_t)node * d->code_stride;
 		struct dist_code made = {.code = (int8_t *)code};
 		hnsw_read_row(j->h, hnsw_first_row(j->h) + (uint32_t)i, v);
-		j->kernels->code_make(v, j->h->centre, d->unit, d->dim, &made);
+		float unit = d->unit;
+		if (d->flags & HNSW_ROW_UNITS) {
+			float most = j->kernels->code_reach(v, j->h->centre, d->dim);
+			unit = most > 0 ? fmaxf(most / 127, 1e-30f) : unit;
+		}
+		j->kernels->code_make(v, j->h->centre, unit, d->dim, &made);
 		for (uint32_t k = 0; k < d->dim; k++)
 			code[k] ^= 0x80;
 		memset(code + d->dim, 128, d->code_stride - d->dim);
 		j->norms[node] = made.norm;
+		if (d->flags & HNSW_ROW_UNITS)
+			memcpy(&j->norms[node], &unit, sizeof unit);
 	}
 }
 
@@ -270,12 +285,17 @@ void hnsw_quantise(const struct hnsw *h, struct hnsw_survey *s, const uint32_t *
 
 /* ---- a trial ---- */
 
-/* Some of the nodes are compared with the first ones, by their codes and by their vectors. */
+/*
+ * The nearest of a query by the codes are found among all nodes, and compared by their vectors.
+ * Where codes cannot tell near from far, those are any ones of many, and their order by vectors is
+ * another.
+ */
 struct trial {
-	struct hnsw h; /* with those vectors */
-	uint32_t rows, queries;
-	struct hnsw_scratch *scratch;  /* one a thread */
-	uint32_t found[TRIAL_QUERIES]; /* by the codes, of the nearest */
+	const struct hnsw *h;
+	struct hnsw_scratch *scratch; /* one a thread */
+	float *query;		      /* two strides a thread */
+	uint32_t queries;
+	uint32_t found[TRIAL_QUERIES]; /* of the nearest, among twice as many by the codes */
 };
 
 /* How many of ${a} are in ${b}. */
@@ -288,65 +308,95 @@ static uint32_t in_common(const struct topk *a, const struct topk *b)
 	return n;
 }
 
-static void try_queries(void *ctx, uint64_t begin, uint64_t end, int thread)
+/* Of the nodes that belong to query ${q}, the one with the coarsest unit: the largest, about. */
+static uint32_t largest_node(const struct trial *t, uint64_t q)
 {
-	struct trial *t = ctx;
-	const struct hnsw *h = &t->h;
-	struct hnsw_scratch *s = &t->scratch[thread];
-	for (uint64_t q = begin; q < end; q++) {
-		uint64_t near_key[TRIAL_NEAR], far_key[2 * TRIAL_NEAR];
-		struct topk near = {near_key, 0, TRIAL_NEAR}, guess = {far_key, 0, 2 * TRIAL_NEAR};
-		struct hnsw_point p;
-		hnsw_point_query(h, s, hnsw_vector(h, (uint32_t)(t->rows * q / t->queries), NULL),
-				 &p);
-		for (uint32_t i = 0; i < t->rows;) {
-			uint32_t nodes[TRIAL_BLOCK], n = 0;
-			float exact[TRIAL_BLOCK], estimate[TRIAL_BLOCK];
-			while (n < TRIAL_BLOCK && i < t->rows)
-				nodes[n++] = i++;
-			hnsw_exact_distances(h, s, &p, nodes, n, exact);
-			hnsw_distances(h, s, &p, nodes, n, estimate);
-			for (uint32_t j = 0; j < n; j++) {
-				topk_add(&near, topk_key(exact[j], nodes[j]));
-				topk_add(&guess, topk_key(estimate[j], nodes[j]));
-			}
-		}
-		t->found[q] = in_common(&near, &guess);
+	uint64_t nodes = t->h->head.nodes, end = nodes * (q + 1) / t->queries;
+	uint32_t best = (uint32_t)(nodes * q / t->queries);
+	for (uint32_t i = best; i < end; i++)
+		if (hnsw_code_unit(t->h, i) > hnsw_code_unit(t->h, best))
+			best = i;
+	return best;
+}
+
+/* A query: a node's vector.  By inner product queries may be unlike all rows, and large rows are
+ * what answers: so also the difference of two directions, and large ones. */
+static const float *make_query(const struct trial *t, uint64_t q, float *tmp)
+{
+	const struct hnsw *h = t->h;
+	uint32_t node = (uint32_t)((uint64_t)h->head.nodes * q / t->queries), dim = h->head.dim;
+	float *other = tmp + h->head.stride;
+	if (h->head.metric != VEC_IP || q % 3 == 0)
+		return hnsw_vector(h, node, tmp);
+	if (q % 3 == 1)
+		return hnsw_vector(h, largest_node(t, q), tmp);
+	memmove(tmp, hnsw_vector(h, node, tmp), dim * sizeof *tmp);
+	memmove(other, hnsw_vector(h, (node + h->head.nodes / 2) % h->head.nodes, other),
+		dim * sizeof *tmp);
+	vec_normalise(tmp, dim);
+	vec_normalise(other, dim);
+	for (uint32_t k = 0; k < dim; k++)
+		tmp[k] -= other[k];
+	return tmp;
+}
+
+/* The nearest nodes by the codes. */
+static void scan_codes(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
+		       struct topk *top)
+{
+	for (uint32_t i = 0; i < h->head.nodes;) {
+		uint32_t nodes[TRIAL_BLOCK], n = 0;
+		float d[TRIAL_BLOCK];
+		while (n < TRIAL_BLOCK && i < h->head.nodes)
+			nodes[n++] = i++;
+		hnsw_distances(h, s, p, nodes, n, d);
+		for (uint32_t j = 0; j < n; j++)
+			topk_add(top, topk_key(d[j], nodes[j]));
 	}
 }
 
-/* Read the vectors of the first nodes. */
-static int read_first(struct trial *t, const struct hnsw *h, struct err *err)
+static void try_queries(void *ctx, uint64_t begin, uint64_t end, int thread)
 {
-	size_t stride = h->head.stride;
-	float *v = hnsw_block(&t->h, t->rows, stride * sizeof *v, err);
-	for (uint32_t i = 0; v && i < t->rows; i++)
-		hnsw_read_row(h, h->node_row[i], v + i * stride);
-	t->h.vectors = v;
-	return v ? 0 : -1;
+	struct trial *t = ctx;
+	const struct hnsw *h = t->h;
+	struct hnsw_scratch *s = &t->scratch[thread];
+	float *tmp = t->query + (size_t)thread * 2 * h->head.stride;
+	for (uint64_t q = begin; q < end; q++) {
+		uint64_t near_key[TRIAL_NEAR], some_key[TRIAL_SOME];
+		struct topk near = {near_key, 0, TRIAL_NEAR}, some = {some_key, 0, TRIAL_SOME};
+		struct hnsw_point p;
+		hnsw_point_query(h, s, make_query(t, q, tmp), &p);
+		scan_codes(h, s, &p, &some);
+		for (size_t i = 0; i < some.count; i++) {
+			uint32_t node = topk_number(some_key[i]);
+			float d;
+			hnsw_exact_distances(h, s, &p, &node, 1, &d);
+			topk_add(&near, topk_key(d, node));
+		}
+		some.count = some.count < 2 * TRIAL_NEAR ? some.count : 2 * TRIAL_NEAR;
+		t->found[q] = in_common(&near, &some);
+	}
 }
 
 int hnsw_try_codes(const struct hnsw *h, const struct dist_kernels *kernels, struct par *par,
 		   bool *tell, struct err *err)
 {
-	uint32_t rows = h->head.nodes < TRIAL_ROWS ? h->head.nodes : TRIAL_ROWS, found = 0;
-	struct trial t = {
-	    .h = *h, .rows = rows, .queries = rows < TRIAL_QUERIES ? rows : TRIAL_QUERIES};
+	uint32_t nodes = h->head.nodes, found = 0;
+	struct trial t = {.h = h, .queries = nodes < TRIAL_QUERIES ? nodes : TRIAL_QUERIES};
 	int threads = par_threads(par);
-	t.h.blocks = 0;
 	t.scratch = mem_zeroed((size_t)threads, sizeof *t.scratch, err);
-	int ret = t.scratch ? read_first(&t, h, err) : -1;
+	t.query = mem_array((size_t)threads, 2 * h->head.stride * sizeof *t.query, err);
+	int ret = t.scratch && t.query ? 0 : -1;
 	for (int i = 0; ret == 0 && i < threads; i++)
 		ret = hnsw_scratch_init(&t.scratch[i], h, kernels, err);
 	if (ret == 0)
 		par_run(par, t.queries, 1, try_queries, &t);
 	for (uint32_t q = 0; ret == 0 && q < t.queries; q++)
 		found += t.found[q];
-	*tell = found >= TRIAL_SHARE * t.queries * (rows < TRIAL_NEAR ? rows : TRIAL_NEAR);
+	*tell = found >= TRIAL_SHARE * t.queries * (nodes < TRIAL_NEAR ? nodes : TRIAL_NEAR);
 	for (int i = 0; t.scratch && i < threads; i++)
 		hnsw_scratch_release(&t.scratch[i]);
 	free(t.scratch);
-	if (t.h.vectors)
-		hnsw_drop_block(&t.h, t.h.vectors);
+	free(t.query);
 	return ret;
 }

@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: MIT */
+/* Whether searches reach every node, and what is done about those that none does. */
 #include "hnsw/graph_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/*
+ * By inner product the large vectors are the neighbours of all others, and most of the small ones
+ * are nobody's.  Links to them would be computed in every search, and lead to no answers; so only
+ * where no more than this part of the nodes is not reached they get some.
+ */
+#define FEW 32
 
 static bool is_set(const uint64_t *bits, uint32_t i)
 {
 	return bits[i >> 6] >> (i & 63) & 1;
 }
 
-uint32_t hnsw_reach(const struct hnsw *h, uint32_t from, uint64_t *reached, uint32_t *parent,
-		    uint32_t *queue)
+uint32_t hnsw_reach(const struct hnsw *h, uint32_t from, uint64_t *reached, uint32_t *queue)
 {
 	uint32_t head = 0, tail = 0;
 	if (is_set(reached, from))
@@ -24,8 +31,6 @@ uint32_t hnsw_reach(const struct hnsw *h, uint32_t from, uint64_t *reached, uint
 			if (is_set(reached, row[i]))
 				continue;
 			reached[row[i] >> 6] |= (uint64_t)1 << (row[i] & 63);
-			if (parent)
-				parent[row[i]] = node;
 			queue[tail++] = row[i];
 		}
 	}
@@ -33,45 +38,27 @@ uint32_t hnsw_reach(const struct hnsw *h, uint32_t from, uint64_t *reached, uint
 }
 
 struct repair {
-	struct hnsw *h;
+	const struct hnsw *h;
 	uint32_t *links;
 	struct hnsw_scratch *scratch;
 	uint64_t *reached;
-	uint32_t *parent, *queue;
+	uint32_t *queue, *stray;
 };
 
-/* Let ${from} link to ${to}; false if its row is full of links that paths depend on. */
-static bool adopt(struct repair *r, uint32_t from, uint32_t to, bool may_replace)
+/* Let ${from} link to ${to}; false if its row is full. */
+static bool adopt(const struct repair *r, uint32_t from, uint32_t to)
 {
-	const struct hnsw *h = r->h;
-	uint32_t *row = r->links + (size_t)from * h->head.stride0, at = HNSW_NONE;
-	for (uint32_t i = 0; i < h->head.m0 && at == HNSW_NONE; i++)
-		if (row[i] == HNSW_NONE)
-			at = i;
-	if (at == HNSW_NONE && may_replace) {
-		/* The farthest link that is not how its target was reached. */
-		float d, worst = 0;
-		struct hnsw_point p;
-		hnsw_point_node(h, r->scratch, from, 0, &p);
-		for (uint32_t i = 0; i < h->head.m0; i++) {
-			if (r->parent[row[i]] == from)
-				continue;
-			hnsw_distances(h, r->scratch, &p, &row[i], 1, &d);
-			if (at == HNSW_NONE || d >= worst) {
-				at = i;
-				worst = d;
-			}
+	uint32_t *row = r->links + (size_t)from * r->h->head.stride0;
+	for (uint32_t i = 0; i < r->h->head.m0; i++)
+		if (row[i] == HNSW_NONE) {
+			row[i] = to;
+			return true;
 		}
-	}
-	if (at == HNSW_NONE)
-		return false;
-	row[at] = to;
-	r->parent[to] = from;
-	return true;
+	return false;
 }
 
 /* Near nodes that are reached, nearest first, as keys in the pool. */
-static size_t near_nodes(struct repair *r, uint32_t node)
+static size_t near_nodes(const struct repair *r, uint32_t node)
 {
 	const struct hnsw *h = r->h;
 	struct hnsw_scratch *s = r->scratch;
@@ -88,44 +75,57 @@ static size_t near_nodes(struct repair *r, uint32_t node)
 	return hnsw_beam(h, s, &p, 0, 1, h->head.ef_construction);
 }
 
-static void connect(struct repair *r, uint32_t node)
+/* Have the nearest reached node that has a free place link to one that is not reached. */
+static bool connect(const struct repair *r, uint32_t node)
 {
 	size_t count = near_nodes(r, node);
-	const uint64_t *pool = r->scratch->pool;
-	for (int may_replace = 0; may_replace < 2; may_replace++)
-		for (size_t i = 0; i < count; i++)
-			if (is_set(r->reached, pool_node(pool[i])) &&
-			    adopt(r, pool_node(pool[i]), node, may_replace))
-				return;
-	/* A tree of all nodes has fewer edges than there is room for links, so some node has
-	 * room or a link to spare. */
-	for (uint32_t i = 0; i < r->h->head.nodes; i++)
-		if (i != node && is_set(r->reached, i) && adopt(r, i, node, true))
-			return;
+	for (size_t i = 0; i < count; i++) {
+		uint32_t near = pool_node(r->scratch->pool[i]);
+		if (is_set(r->reached, near) && adopt(r, near, node))
+			return true;
+	}
+	return false;
 }
 
-int hnsw_repair(struct hnsw *h, uint32_t *links, struct hnsw_scratch *s, struct err *err)
+/* Keep the strays for as long as the index lives. */
+static int keep_strays(struct hnsw *h, const uint32_t *stray, uint32_t count, struct err *err)
 {
-	uint32_t nodes = h->head.nodes, entry = hnsw_entry_node(h);
+	h->stray = NULL;
+	h->head.strays = 0;
+	if (!count)
+		return 0;
+	uint32_t *kept = hnsw_block(h, count, sizeof *kept, err);
+	if (!kept)
+		return -1;
+	memcpy(kept, stray, count * sizeof *kept);
+	h->stray = kept;
+	h->head.strays = count;
+	return 0;
+}
+
+int hnsw_repair(struct hnsw *h, uint32_t *links, bool add, struct hnsw_scratch *s, struct err *err)
+{
+	uint32_t nodes = h->head.nodes, strays = 0;
 	struct repair r = {.h = h, .links = links, .scratch = s};
 	int ret = -1;
 	r.reached = mem_zeroed((size_t)nodes / 64 + 1, sizeof *r.reached, err);
-	r.parent = mem_array(nodes, sizeof *r.parent, err);
 	r.queue = mem_array(nodes, sizeof *r.queue, err);
-	if (!r.reached || !r.parent || !r.queue)
+	r.stray = mem_array(nodes, sizeof *r.stray, err);
+	if (!r.reached || !r.queue || !r.stray)
 		goto out;
-	memset(r.parent, 0xff, nodes * sizeof *r.parent);
-	uint32_t count = hnsw_reach(h, entry, r.reached, r.parent, r.queue);
+	uint32_t count = hnsw_reach(h, hnsw_entry_node(h), r.reached, r.queue);
+	add = add && (h->head.metric != VEC_IP || nodes - count <= nodes / FEW);
 	for (uint32_t node = 0; node < nodes && count < nodes; node++) {
 		if (is_set(r.reached, node))
 			continue;
-		connect(&r, node);
-		count += hnsw_reach(h, node, r.reached, r.parent, r.queue);
+		if (!add || !connect(&r, node))
+			r.stray[strays++] = node;
+		count += hnsw_reach(h, node, r.reached, r.queue);
 	}
-	ret = 0;
+	ret = keep_strays(h, r.stray, strays, err);
 out:
 	free(r.reached);
-	free(r.parent);
 	free(r.queue);
+	free(r.stray);
 	return ret;
 }

@@ -101,7 +101,7 @@ static int take_graph(struct hnsw *h, const struct build *all, struct err *err)
 		h->links0 = b.base.links;
 		h->upper_links = b.upper.links;
 		hnsw_insert_batch(&b);
-		ret = hnsw_repair(h, b.base.links, &b.scratch[0], err);
+		ret = hnsw_repair(h, b.base.links, true, &b.scratch[0], err);
 	}
 	hnsw_layer_release(&b.base);
 	hnsw_layer_release(&b.upper);

@@ -12,9 +12,12 @@
 #define WAIT_NS 4000	/* rows on disk that take longer, on average, were not in memory */
 #define ASK_SEARCHES 32 /* that follow such a one ask ahead */
 
-static float shown_distance(const struct hnsw *h, float d)
+/* The distance in the metric that a rank stands for. */
+static float shown_distance(const struct hnsw *h, float rank)
 {
-	return h->head.metric == VEC_COSINE ? fminf(fmaxf(d, 0), 2) : d;
+	if (h->head.metric == VEC_IP)
+		return 1 + rank;
+	return h->head.metric == VEC_COSINE ? fminf(rank, 2) : rank;
 }
 
 /* Add the rows of a node: its own and those of its duplicates. */
@@ -44,8 +47,8 @@ static int finish(const struct hnsw *h, const struct topk *top, struct hnsw_hit 
 		uint64_t key = top->key[i];
 		if (topk_number(key) >= h->head.rows)
 			continue; /* only in a damaged file */
-		hits[n++] =
-		    (struct hnsw_hit){shown_distance(h, topk_distance(key)), topk_number(key)};
+		float rank = topk_distance(key);
+		hits[n++] = (struct hnsw_hit){shown_distance(h, rank), rank, topk_number(key)};
 	}
 	return (int)n;
 }
@@ -303,14 +306,14 @@ void hnsw_row_nodes(const struct hnsw *h, uint32_t *out)
 			out[h->dup_row[i]] = h->dup_node[i];
 }
 
-float hnsw_node_distance(const struct hnsw *h, const float *query, uint32_t node,
-			 struct hnsw_scratch *s)
+float hnsw_node_rank(const struct hnsw *h, const float *query, uint32_t node,
+		     struct hnsw_scratch *s)
 {
 	float d;
 	struct hnsw_point p;
 	hnsw_point_query(h, s, query, &p);
 	(p.exact ? hnsw_distances : hnsw_exact_distances)(h, s, &p, &node, 1, &d);
-	return shown_distance(h, d);
+	return d;
 }
 
 struct span hnsw_id(const struct hnsw *h, uint32_t row, char tmp[static VEC_ID_TEXT_MAX])

@@ -61,6 +61,7 @@ static int check_url(struct http *h, struct err *err)
 		goto out;
 	}
 	if (curl_url_set(u, CURLUPART_QUERY, NULL, 0) != CURLUE_OK ||
+	    curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0) != CURLUE_OK ||
 	    curl_url_get(u, CURLUPART_URL, &shown, 0) != CURLUE_OK ||
 	    !(h->shown = span_dup(span_of(shown)))) {
 		err_nomem(err);

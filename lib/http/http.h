@@ -51,7 +51,7 @@ struct http_work {
 struct http *http_new(const struct http_setup *setup, struct err *err) MUST_CHECK;
 void http_free(struct http *h);
 
-/* The URL without its query, for messages. */
+/* The URL without its query, which may hold a secret: for messages and records. */
 const char *http_shown(const struct http *h);
 
 /*

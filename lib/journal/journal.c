@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Batches of lines: appending them, reading them in order, merging them. */
 #include "journal/journal.h"
 
 #include <inttypes.h>
@@ -11,6 +12,7 @@
 #include "base/num.h"
 
 #define STAMP_DIGITS 20
+#define READ_TRIES 100 /* each after a compaction of its own */
 
 /* A batch by its name. */
 struct batch {
@@ -45,15 +47,38 @@ static int parse_name(const char *name, struct batch *b)
 	return num_u64(stamp, 0, CLOCK_STAMP_MAX, &b->stamp) == 0 ? 1 : -1;
 }
 
-/* By stamp; what was compacted stands behind the last of its inputs. */
-static int by_stamp(const void *a, const void *b)
+/*
+ * What was compacted first, the newest before all, which has the lines of the others in their
+ * order; then by stamp.  So it does not matter which of the inputs are left after a crash.
+ */
+static int in_order(const void *a, const void *b)
 {
 	const struct batch *x = a, *y = b;
-	if (x->stamp != y->stamp)
-		return x->stamp < y->stamp ? -1 : 1;
 	if (x->compacted != y->compacted)
-		return x->compacted - y->compacted;
+		return y->compacted - x->compacted;
+	if (x->stamp != y->stamp)
+		return (x->stamp < y->stamp ? -1 : 1) * (x->compacted ? -1 : 1);
 	return strcmp(x->name, y->name);
+}
+
+uint64_t journal_stamp(const char *batch)
+{
+	struct batch b;
+	return parse_name(batch, &b) > 0 ? b.stamp : 0;
+}
+
+uint64_t journal_stamp_after(uint64_t newest)
+{
+	return newest < CLOCK_STAMP_MAX ? newest + 1 : 0;
+}
+
+static uint64_t newest_stamp(const struct batches *list)
+{
+	uint64_t newest = 0;
+	for (size_t i = 0; i < list->count; i++)
+		if (list->batch[i].stamp > newest)
+			newest = list->batch[i].stamp;
+	return newest;
 }
 
 static void batches_release(struct batches *b)
@@ -87,7 +112,7 @@ static int list_batches(struct store *s, const char *prefix, uint64_t since, str
 			out->batch[out->count++] = b;
 	}
 	if (out->count)
-		qsort(out->batch, out->count, sizeof *out->batch, by_stamp);
+		qsort(out->batch, out->count, sizeof *out->batch, in_order);
 	return 0;
 }
 
@@ -100,21 +125,30 @@ static int make_key(struct buf *key, const char *prefix, const char *name, struc
 	return buf_ok(key, err);
 }
 
+static int no_stamp_left(const char *what, struct err *err)
+{
+	return err_set(err, ERR_DATA, "'%s' has the last stamp that there is", what);
+}
+
 int journal_append(struct store *s, const char *prefix, struct span lines, uint64_t min_stamp,
 		   char name[static JOURNAL_NAME_MAX], struct err *err)
 {
 	struct buf key = BUF_INIT;
-	uint64_t stamp = clock_wall_us();
-	int ret;
-	if (stamp < min_stamp)
+	uint64_t stamp;
+	int ret = clock_now(&stamp, err) == 0 ? 1 : -1;
+	if (ret > 0 && stamp < min_stamp)
 		stamp = min_stamp;
-	do {
+	while (ret == 1) {
+		if (stamp > CLOCK_STAMP_MAX) {
+			ret = no_stamp_left(prefix, err);
+			break;
+		}
 		snprintf(name, JOURNAL_NAME_MAX, "batch_%0*" PRIu64 ".jsonl", STAMP_DIGITS,
 			 stamp++);
 		ret = make_key(&key, prefix, name, err);
 		if (ret == 0)
 			ret = store_create(s, key.data, lines, err);
-	} while (ret == 1);
+	}
 	buf_release(&key);
 	return ret;
 }
@@ -133,6 +167,9 @@ struct reader {
 static int hand_out(struct reader *r, struct span line, struct err *err)
 {
 	r->where.line++;
+	r->where.cut = line.n > JOURNAL_LINE_MAX;
+	if (r->where.cut)
+		line.n = JOURNAL_LINE_MAX;
 	if (line.n && line.p[line.n - 1] == '\r')
 		line.n--;
 	if (line.n == 0)
@@ -141,20 +178,28 @@ static int hand_out(struct reader *r, struct span line, struct err *err)
 	return r->stopped;
 }
 
+/*
+ * Keep the beginning of a line.  One byte more than JOURNAL_LINE_MAX shows that it is too long; what
+ * follows is dropped, so a line takes no more memory however much it unpacks to.
+ */
+static int add_partial(struct reader *r, struct span part, struct err *err)
+{
+	size_t room = JOURNAL_LINE_MAX + 1 - r->partial.len;
+	buf_add(&r->partial, part.p, part.n < room ? part.n : room);
+	return buf_ok(&r->partial, err);
+}
+
 static int take_piece(void *ctx, struct span piece, struct err *err)
 {
 	struct reader *r = ctx;
 	while (piece.n) {
 		const char *nl = memchr(piece.p, '\n', piece.n);
 		size_t n = nl ? (size_t)(nl - piece.p) : piece.n;
-		if (!nl) {
-			buf_add(&r->partial, piece.p, n);
-			return buf_ok(&r->partial, err);
-		}
+		if (!nl)
+			return add_partial(r, piece, err);
 		int stop;
 		if (r->partial.len) {
-			buf_add(&r->partial, piece.p, n);
-			if (buf_ok(&r->partial, err) != 0)
+			if (add_partial(r, (struct span){piece.p, n}, err) != 0)
 				return -1;
 			stop = hand_out(r, buf_span(&r->partial), err);
 			buf_clear(&r->partial);
@@ -179,20 +224,11 @@ static int take_rest(struct reader *r, struct err *err)
 
 /* 1: read; 0: the batch is gone; -1: stopped or failed. */
 static int read_batch(struct store *s, const char *key, const struct batch *b, struct reader *r,
-		      struct buf *blob, struct err *err)
+		      struct err *err)
 {
-	int got;
 	r->where = (struct journal_place){.batch = b->name};
 	buf_clear(&r->partial);
-	if (b->compacted) {
-		/* May be larger than memory. */
-		got = store_read(s, key, take_piece, r, err);
-	} else {
-		buf_clear(blob);
-		got = store_get(s, key, blob, NULL, err);
-		if (got > 0 && take_piece(r, buf_span(blob), err) != 0)
-			got = -1;
-	}
+	int got = store_read(s, key, take_piece, r, err);
 	if (got > 0 && take_rest(r, err) != 0)
 		got = -1;
 	return got;
@@ -222,7 +258,7 @@ static int was_compacted(struct store *s, const char *prefix, uint64_t since,
 
 /* Visit every line once; 1: done, 0: start over, -1. */
 static int read_once(struct store *s, const char *prefix, uint64_t since, struct reader *r,
-		     struct buf *blob, struct err *err)
+		     struct err *err)
 {
 	struct batches list;
 	struct buf key = BUF_INIT;
@@ -230,11 +266,11 @@ static int read_once(struct store *s, const char *prefix, uint64_t since, struct
 		return -1;
 	int got = 1;
 	for (size_t i = 0; i < list.count && got > 0; i++) {
-		if (r->want && !r->want(r->ctx, list.batch[i].name))
+		if (r->want && !r->want(r->ctx, list.batch[i].name, list.batch[i].stamp))
 			continue;
 		got = make_key(&key, prefix, list.batch[i].name, err);
 		if (got == 0)
-			got = read_batch(s, key.data, &list.batch[i], r, blob, err);
+			got = read_batch(s, key.data, &list.batch[i], r, err);
 	}
 	if (got > 0) {
 		int compacted = was_compacted(s, prefix, since, &list, err);
@@ -249,13 +285,12 @@ int journal_read(struct store *s, const char *prefix, uint64_t since, journal_wa
 		 journal_fn *fn, void *ctx, struct err *err)
 {
 	struct reader r = {.want = want, .fn = fn, .ctx = ctx};
-	struct buf blob = BUF_INIT;
-	int got;
-	do
-		got = read_once(s, prefix, since, &r, &blob, err);
-	while (got == 0);
+	int got = 0;
+	for (int i = 0; got == 0 && i < READ_TRIES; i++)
+		got = read_once(s, prefix, since, &r, err);
+	if (got == 0)
+		got = err_set(err, ERR_TEMP, "the batches of '%s' keep changing", prefix);
 	buf_release(&r.partial);
-	buf_release(&blob);
 	return got > 0 ? 0 : r.stopped ? r.stopped : -1;
 }
 
@@ -264,7 +299,7 @@ int journal_newest(struct store *s, const char *prefix, uint64_t *stamp, struct 
 	struct batches list;
 	if (list_batches(s, prefix, 0, &list, err) != 0)
 		return -1;
-	*stamp = list.count ? list.batch[list.count - 1].stamp : 0;
+	*stamp = newest_stamp(&list);
 	batches_release(&list);
 	return 0;
 }
@@ -283,7 +318,9 @@ static int copy_line(void *ctx, struct span line, const struct journal_place *wh
 		     struct err *err)
 {
 	struct copy *c = ctx;
-	(void)where;
+	if (where->cut)
+		return err_set(err, ERR_DATA, "'%s' line %" PRIu64 " is longer than %zu bytes",
+			       where->batch, where->line, JOURNAL_LINE_MAX);
 	if (c->keep && !c->keep(c->ctx, line))
 		return 0;
 	c->lines++;
@@ -302,12 +339,12 @@ static int copy_batches(struct store *s, const char *prefix, const struct batche
 			struct copy *c, struct err *err)
 {
 	struct reader r = {.fn = copy_line, .ctx = c};
-	struct buf key = BUF_INIT, blob = BUF_INIT;
+	struct buf key = BUF_INIT;
 	int got = 1;
 	for (size_t i = 0; i < list->count && got > 0; i++) {
 		got = make_key(&key, prefix, list->batch[i].name, err);
 		if (got == 0)
-			got = read_batch(s, key.data, &list->batch[i], &r, &blob, err);
+			got = read_batch(s, key.data, &list->batch[i], &r, err);
 		if (got == 0)
 			got =
 			    err_set(err, ERR_CONFLICT, "batch '%s' vanished", list->batch[i].name);
@@ -316,7 +353,6 @@ static int copy_batches(struct store *s, const char *prefix, const struct batche
 	    (buf_ok(&c->out, err) != 0 || store_stage_add(c->stage, buf_span(&c->out), err) != 0))
 		got = -1;
 	buf_release(&key);
-	buf_release(&blob);
 	buf_release(&r.partial);
 	return got > 0 ? 0 : -1;
 }
@@ -347,7 +383,7 @@ static int write_compacted(struct store *s, const char *prefix, const struct bat
 			   struct err *err)
 {
 	struct buf key = BUF_INIT;
-	uint64_t stamp = list->batch[list->count - 1].stamp;
+	uint64_t stamp = newest_stamp(list);
 	int ret = -1;
 	compacted_name(out->into, sizeof out->into, stamp, zstd);
 	if (make_key(&key, prefix, out->into, err) != 0)
@@ -357,8 +393,7 @@ static int write_compacted(struct store *s, const char *prefix, const struct bat
 		goto out;
 	while ((ret = store_stage_commit(c->stage, key.data, false, err)) == 1) {
 		if (stamp == CLOCK_STAMP_MAX) {
-			ret = err_set(err, ERR_DATA, "'%s' has the last stamp that there is",
-				      key.data);
+			ret = no_stamp_left(key.data, err);
 			goto out;
 		}
 		compacted_name(out->into, sizeof out->into, ++stamp, zstd);

@@ -208,7 +208,8 @@ int promotion_push(struct promotion *p, const struct promotion_new *n, struct er
 	struct buf b = BUF_INIT;
 	struct json_out j = {.b = &b};
 	char now[CLOCK_TEXT_MAX];
-	clock_format(clock_wall_us(), now);
+	if (clock_now_text(now, err) != 0)
+		return -1;
 	json_open(&j, '{');
 	json_key(&j, "config");
 	config_write(&j, &n->config);

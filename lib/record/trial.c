@@ -172,10 +172,10 @@ int trial_check_metrics(const struct trial *t, struct err *err)
 int trial_new_id(char out[static TRIAL_ID_MAX], struct err *err)
 {
 	uint32_t r;
-	if (rng_system(&r, sizeof r, err) != 0)
+	uint64_t now;
+	if (clock_now(&now, err) != 0 || rng_system(&r, sizeof r, err) != 0)
 		return -1;
-	snprintf(out, TRIAL_ID_MAX, "trial-%llu-%08x", (unsigned long long)clock_wall_us() / 1000,
-		 r);
+	snprintf(out, TRIAL_ID_MAX, "trial-%llu-%08x", (unsigned long long)now / 1000, r);
 	return 0;
 }
 
@@ -202,9 +202,8 @@ int trial_write(struct buf *out, const struct trial_new *t, struct err *err)
 {
 	struct json_out j = {.b = out};
 	char id[TRIAL_ID_MAX], now[CLOCK_TEXT_MAX];
-	if (trial_new_id(id, err) != 0)
+	if (trial_new_id(id, err) != 0 || clock_now_text(now, err) != 0)
 		return -1;
-	clock_format(clock_wall_us(), now);
 	json_open(&j, '{');
 	json_kv_cstr(&j, "id", id);
 	json_kv_cstr(&j, "index_name", t->index_name);

@@ -5,10 +5,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "journal/journal.h"
 #include "record/config.h"
 
 #define TRIAL_ID_MAX 48
-#define TRIAL_LINE_MAX ((size_t)16 << 20)
+#define TRIAL_LINE_MAX JOURNAL_LINE_MAX
 
 struct metrics {
 	double build_time_secs;

@@ -50,7 +50,12 @@ static int take_line(struct reading *r, struct span line, const char *what, uint
 static int take_journal_line(void *ctx, struct span line, const struct journal_place *where,
 			     struct err *err)
 {
-	return take_line(ctx, line, where->batch, where->line, err);
+	struct reading *r = ctx;
+	if (!where->cut)
+		return take_line(r, line, where->batch, where->line, err);
+	warn(r->warn, "skipping '%s' line %llu: longer than %zu bytes", where->batch,
+	     (unsigned long long)where->line, JOURNAL_LINE_MAX);
+	return 0;
 }
 
 int trial_log_read(struct store *bucket, const char *index, bool unique, trial_fn *fn, void *ctx,

@@ -42,6 +42,27 @@ void trial_writer_release(struct trial_writer *w)
 	*w = (struct trial_writer){0};
 }
 
+void trial_writer_follow(struct trial_writer *w, struct store *bucket)
+{
+	if (bucket == w->bucket)
+		return;
+	w->bucket = bucket;
+	free(w->cached);
+	w->cached = NULL;
+	w->n_cached = 0;
+	w->looked_us = 0;
+	w->covered = UINT64_MAX;
+	buf_clear(&w->news);
+	idset_release(&w->present);
+	idset_release(&w->batches);
+}
+
+void trial_writer_drop(struct trial_writer *w)
+{
+	buf_clear(&w->held);
+	w->count = 0;
+}
+
 void trial_writer_hold(struct trial_writer *w, const struct trial *t)
 {
 	buf_addspan(&w->held, t->line);
@@ -104,7 +125,9 @@ static void save_cache(struct trial_writer *w)
 	struct buf path = BUF_INIT;
 	struct err ignored;
 	if (w->news.len && !w->news.failed && cache_path(w, &path, &ignored) == 0) {
-		int fd = open(path.data, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+		int fd = open(path.data,
+			      O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+			      0666);
 		if (fd >= 0) {
 			(void)!io_write_all(fd, w->news.data, w->news.len);
 			close(fd);
@@ -164,10 +187,12 @@ struct look {
 	bool failed;
 };
 
-static bool want_batch(void *ctx, const char *name)
+static bool want_batch(void *ctx, const char *name, uint64_t stamp)
 {
 	struct look *l = ctx;
 	struct span batch = span_of(name);
+	if (stamp > l->writer->newest)
+		l->writer->newest = stamp;
 	if (l->failed || idset_has(&l->writer->batches, batch))
 		return false;
 	bool cached = idset_has(&l->names, batch);
@@ -267,12 +292,17 @@ static int keep_new(void *ctx, const struct trial *t, struct err *err)
 	return idset_add(&k->ids, t->id, err) < 0 ? -1 : 0;
 }
 
+/* ${newest}: of the stamps in the ids. */
 static int write_batch(struct trial_writer *w, const char *key, const struct keep *k,
 		       uint64_t newest, struct err *err)
 {
 	char name[JOURNAL_NAME_MAX];
-	if (journal_append(w->bucket, key, buf_span(&k->lines), newest, name, err) != 0)
+	uint64_t after = journal_stamp_after(w->newest);
+	if (journal_append(w->bucket, key, buf_span(&k->lines), after > newest ? after : newest,
+			   name, err) != 0)
 		return -1;
+	if (after)
+		w->newest = journal_stamp(name);
 	struct digest batch = idset_digest(span_of(name));
 	for (size_t i = 0; i < k->ids.slots; i++)
 		if (k->ids.slot[i].hi || k->ids.slot[i].lo)
@@ -298,8 +328,7 @@ int trial_writer_flush(struct trial_writer *w, struct err *err)
 	if (k.lines.len && write_batch(w, key.data, &k, v.newest, err) != 0)
 		goto out;
 	save_cache(w);
-	buf_clear(&w->held);
-	w->count = 0;
+	trial_writer_drop(w);
 	ret = 0;
 out:
 	idset_release(&k.ids);

@@ -25,14 +25,21 @@ struct trial_writer {
 	struct buf news;  /* for the cache */
 	uint64_t covered; /* batches with a smaller stamp were not looked at */
 	uint64_t looked_us;
+	uint64_t newest; /* stamp of the batches known */
 };
 
 int trial_writer_init(struct trial_writer *w, struct store *bucket, const char *index,
 		      struct err *err) MUST_CHECK;
 void trial_writer_release(struct trial_writer *w);
 
+/* Go on in that bucket, with what is held, if the index has moved there. */
+void trial_writer_follow(struct trial_writer *w, struct store *bucket);
+
 /* Hold a well-formed Trial. */
 void trial_writer_hold(struct trial_writer *w, const struct trial *t);
+
+/* Forget what is held. */
+void trial_writer_drop(struct trial_writer *w);
 
 /*
  * Append what is held, in order, durable on return, leaving out what is there already.

@@ -18,7 +18,9 @@ struct store_backend {
 	int (*remove)(struct store *s, const char *key, struct err *err);
 	int (*list)(struct store *s, const char *prefix, bool prefixes, struct store_names *out,
 		    struct err *err);
-	struct store_lock *(*lock)(struct store *s, const char *key, int wait_ms, struct err *err);
+	/* ${wait_ms} is a number of milliseconds. */
+	struct store_lock *(*lock)(struct store *s, const char *key, bool shared, int wait_ms,
+				   struct err *err);
 	void (*unlock)(struct store_lock *l);
 	int (*lock_inherit)(struct store_lock *l, struct err *err);
 	int (*path)(struct store *s, const char *key, struct buf *out, struct err *err);
@@ -35,6 +37,8 @@ struct store_backend {
 struct store {
 	const struct store_backend *backend;
 	char *url;
+	int patience_ms;
+	struct warn_to warn;
 };
 
 struct store_lock {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/name.h"
 #include "base/scan.h"
 
 struct bucket {
@@ -15,6 +16,8 @@ struct bucket {
 
 struct buckets {
 	struct store *root;
+	int patience_ms;
+	struct warn_to warn;
 	bool exist;
 	struct bucket *bucket;
 	size_t count;
@@ -60,9 +63,16 @@ static int read_map(struct buckets *b, struct span text, struct err *err)
 			buf_clear(&target);
 			scan_decode(key, &name);
 			scan_decode(url, &target);
-			if (name.len == 0 || name.data[0] == '.' || strchr(name.data, '/')) {
-				ret = err_set(err, ERR_DATA, "'%s' is no name for a bucket",
-					      name.len ? name.data : "");
+			if (buf_ok(&name, err) != 0 || buf_ok(&target, err) != 0) {
+				ret = -1;
+				break;
+			}
+			const char *fault = name_fault(buf_span(&name));
+			if (!fault && target.len && memchr(target.data, 0, target.len))
+				fault = "has a directory with a NUL in it";
+			if (fault) {
+				ret = err_set(err, ERR_DATA, "bad bucket name '%.100s': it %s",
+					      name.len ? name.data : "", fault);
 				break;
 			}
 			struct bucket *k = find_bucket(b, buf_span(&name));
@@ -90,6 +100,7 @@ struct buckets *buckets_open(const char *url, struct err *err)
 	if (!b)
 		return NULL;
 	b->root = store_open(url, err);
+	b->patience_ms = STORE_PATIENCE_MS;
 	int got = b->root ? store_get(b->root, "buckets.json", &text, NULL, err) : -1;
 	if (got > 0 && read_map(b, buf_span(&text), err) != 0) {
 		err_prefix(err, "'%s/buckets.json'", url);
@@ -126,6 +137,16 @@ const char *buckets_url(const struct buckets *b)
 	return store_url(b->root);
 }
 
+void buckets_be_patient(struct buckets *b, int wait_ms, const struct warn_to *w)
+{
+	b->patience_ms = wait_ms;
+	b->warn = *w;
+	store_be_patient(b->root, wait_ms, w);
+	for (size_t i = 0; i < b->count; i++)
+		if (b->bucket[i].store)
+			store_be_patient(b->bucket[i].store, wait_ms, w);
+}
+
 bool buckets_exist(const struct buckets *b)
 {
 	return b->exist;
@@ -151,12 +172,19 @@ static int bucket_url(struct buckets *b, const struct bucket *k, struct buf *url
 
 struct store *buckets_get(struct buckets *b, const char *name, struct err *err)
 {
-	struct bucket *k = get_bucket(b, name, err);
+	const char *fault = name_fault(span_of(name));
 	struct buf url = BUF_INIT;
+	if (fault) {
+		err_set(err, ERR_DATA, "bad bucket name '%.100s': it %s", name, fault);
+		return NULL;
+	}
+	struct bucket *k = get_bucket(b, name, err);
 	if (!k || k->store)
 		return k ? k->store : NULL;
 	if (bucket_url(b, k, &url, err) == 0)
 		k->store = store_open(url.data, err);
+	if (k->store)
+		store_be_patient(k->store, b->patience_ms, &b->warn);
 	buf_release(&url);
 	return k->store;
 }

@@ -7,21 +7,28 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/digest.h"
 #include "base/io.h"
+#include "base/lock.h"
 #include "base/mem.h"
 
 #define READ_BYTES ((size_t)64 << 10)
+#define PLACES 4
 
 struct dir_store {
 	struct store base;
 	char *path;
+	/* Directories whose place is durable, the last ones; that they are open keeps their inode
+	 * from being another's. */
+	struct place {
+		dev_t dev;
+		ino_t ino;
+		int fd;
+	} place[PLACES];
+	size_t places;
 };
 
 struct dir_lock {
@@ -50,11 +57,6 @@ static char *full_path(struct store *s, const char *key, struct err *err)
 	return b.data;
 }
 
-static bool missing(int error)
-{
-	return error == ENOENT || error == ENOTDIR;
-}
-
 static void tag_of(struct span data, struct store_tag *tag)
 {
 	digest_text(digest_of(data.p, data.n), tag->text);
@@ -71,9 +73,8 @@ static int read_whole(int fd, const char *path, struct buf *out, struct err *err
 		if (!buf_reserve(out, READ_BYTES))
 			return err_nomem(err);
 		size_t room = out->cap - out->len - 1;
-		ssize_t n = read(fd, out->data + out->len, room);
-		if (n < 0 && errno == EINTR)
-			continue;
+		ssize_t n;
+		IO_RETRY(n, read(fd, out->data + out->len, room));
 		if (n < 0)
 			return err_sys(err, "cannot read '%s'", path);
 		out->len += (size_t)n;
@@ -86,16 +87,28 @@ static int read_whole(int fd, const char *path, struct buf *out, struct err *err
 	}
 }
 
+/* That there is nothing at that path: 0; or that a link there leads to nothing: -1. */
+static int told_missing(const char *path, struct err *err)
+{
+	struct stat st;
+	if (lstat(path, &st) != 0)
+		return io_missing() ? 0 : err_sys(err, "cannot stat '%s'", path);
+	return S_ISLNK(st.st_mode)
+		   ? err_set(err, ERR_ENV, "'%s' is a link to what does not exist", path)
+		   : 0; /* it came just now */
+}
+
 static int dir_get(struct store *s, const char *key, struct buf *out, struct store_tag *tag,
 		   struct err *err)
 {
 	char *path = full_path(s, key, err);
 	if (!path)
 		return -1;
-	int ret = -1, fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct err why;
+	int ret = -1, fd = io_open(path, &why);
 	size_t start = out->len;
 	if (fd < 0) {
-		ret = missing(errno) ? 0 : err_sys(err, "cannot open '%s'", path);
+		ret = io_missing() ? told_missing(path, err) : err_copy(err, &why);
 		goto out;
 	}
 	if (read_whole(fd, path, out, err) != 0)
@@ -116,16 +129,38 @@ static int open_parent(char *path, const char **name, struct err *err)
 	char *slash = strrchr(path, '/');
 	*name = slash + 1;
 	*slash = 0;
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT) {
-		if (io_mkdirs(path, err) != 0)
-			return -1;
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	}
-	if (fd < 0)
-		err_sys(err, "cannot open directory '%s'", path);
+	struct err why;
+	int fd = io_open_dir(path, &why);
+	if (fd < 0 && errno != ENOENT)
+		*err = why;
+	else if (fd < 0 && io_mkdirs(path, err) == 0)
+		fd = io_open_dir(path, err);
 	*slash = '/';
 	return fd;
+}
+
+/*
+ * Make durable that the directory is where it is: a process that was killed may have made it, or
+ * one that is still at it.  Once for each directory, since a journal gets many batches.
+ */
+static int settle(struct dir_store *d, int dir, const char *name, struct err *err)
+{
+	struct stat st;
+	if (fstat(dir, &st) != 0)
+		return err_sys(err, "cannot stat the directory of '%s'", name);
+	for (size_t i = 0; i < PLACES && i < d->places; i++)
+		if (d->place[i].ino == st.st_ino && d->place[i].dev == st.st_dev)
+			return 0;
+	if (io_sync_above(dir, name, err) != 0)
+		return -1;
+	struct place *p = &d->place[d->places % PLACES];
+	int fd = fcntl(dir, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return 0; /* then it is done again the next time */
+	if (d->places++ >= PLACES)
+		close(p->fd);
+	*p = (struct place){st.st_dev, st.st_ino, fd};
+	return 0;
 }
 
 static int dir_stage(struct store *s, const char *key, struct io_file *f, struct err *err)
@@ -136,7 +171,9 @@ static int dir_stage(struct store *s, const char *key, struct io_file *f, struct
 		return -1;
 	int dir = open_parent(path, &name, err), ret = -1;
 	if (dir >= 0) {
-		ret = io_file_open_at(f, dir, name, err);
+		ret = settle(self(s), dir, name, err);
+		if (ret == 0)
+			ret = io_file_open_at(f, dir, name, err);
 		close(dir);
 	}
 	free(path);
@@ -167,67 +204,60 @@ static int dir_put(struct store *s, const char *key, struct span data, enum stor
 	return ret;
 }
 
-static int flock_wait(int fd, int wait_ms)
-{
-	struct timespec pause = {0, 5000000};
-	uint64_t deadline = clock_mono_ns() + (uint64_t)(wait_ms > 0 ? wait_ms : 0) * 1000000u;
-	for (;;) {
-		int r = flock(fd, wait_ms < 0 ? LOCK_EX : LOCK_EX | LOCK_NB);
-		if (r == 0 || (errno != EINTR && errno != EWOULDBLOCK))
-			return r;
-		if (errno == EWOULDBLOCK) {
-			if (clock_mono_ns() >= deadline) {
-				errno = EWOULDBLOCK;
-				return -1;
-			}
-			nanosleep(&pause, NULL);
-		}
-	}
-}
-
-static struct store_lock *dir_lock(struct store *s, const char *key, int wait_ms, struct err *err)
+/* Open the file that is locked. */
+static int open_lock(struct store *s, const char *key, struct err *err)
 {
 	struct buf name = BUF_INIT;
-	struct dir_lock *l = NULL;
-	char *path = NULL;
+	struct stat st;
 	const char *last;
 	int dir = -1, fd = -1;
 	buf_adds(&name, ".locks/");
 	buf_adds(&name, key);
-	if (buf_ok(&name, err) != 0 || !(path = full_path(s, name.data, err)) ||
-	    (dir = open_parent(path, &last, err)) < 0)
+	char *path = buf_ok(&name, err) == 0 ? full_path(s, name.data, err) : NULL;
+	if (!path || (dir = open_parent(path, &last, err)) < 0)
 		goto out;
-	fd = openat(dir, last, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	IO_RETRY(fd, openat(dir, last, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+			    0666));
 	if (fd < 0) {
 		err_sys(err, "cannot open lock '%s'", path);
-		goto out;
-	}
-	if (flock_wait(fd, wait_ms) != 0) {
-		if (errno == EWOULDBLOCK)
-			err_set(err, ERR_TEMP, "'%s' is locked by another process", key);
-		else
-			err_sys(err, "cannot lock '%s'", path);
-		goto out;
-	}
-	l = mem_zeroed(1, sizeof *l, err);
-	if (l) {
-		l->base.backend = s->backend;
-		l->fd = fd;
+	} else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		err_set(err, ERR_ENV, "cannot lock '%s': not a regular file", path);
+		close(fd);
 		fd = -1;
 	}
 out:
-	if (fd >= 0)
-		close(fd);
 	if (dir >= 0)
 		close(dir);
 	buf_release(&name);
 	free(path);
-	return l ? &l->base : NULL;
+	return fd;
+}
+
+static struct store_lock *dir_lock(struct store *s, const char *key, bool shared, int wait_ms,
+				   struct err *err)
+{
+	struct dir_lock *l = mem_zeroed(1, sizeof *l, err);
+	if (!l)
+		return NULL;
+	l->base.backend = s->backend;
+	l->fd = -1;
+	/* Nobody can change what is on a file system that is read-only. */
+	if (shared && access(self(s)->path, W_OK) != 0 && errno == EROFS)
+		return &l->base;
+	l->fd = open_lock(s, key, err);
+	if (l->fd >= 0 && lock_file(l->fd, shared, key, wait_ms, &s->warn, err) == 0)
+		return &l->base;
+	if (l->fd >= 0)
+		close(l->fd);
+	free(l);
+	return NULL;
 }
 
 static void dir_unlock(struct store_lock *l)
 {
-	close(((struct dir_lock *)l)->fd);
+	int fd = ((struct dir_lock *)l)->fd;
+	if (fd >= 0)
+		close(fd);
 	free(l);
 }
 
@@ -241,7 +271,7 @@ static int dir_lock_inherit(struct store_lock *l, struct err *err)
 static int dir_swap(struct store *s, const char *key, const struct store_tag *expect,
 		    struct span data, struct err *err)
 {
-	struct store_lock *l = dir_lock(s, key, -1, err);
+	struct store_lock *l = dir_lock(s, key, false, s->patience_ms, err);
 	struct buf now = BUF_INIT;
 	struct store_tag tag;
 	int ret = -1;
@@ -265,8 +295,11 @@ static int dir_remove(struct store *s, const char *key, struct err *err)
 	char *path = full_path(s, key, err);
 	if (!path)
 		return -1;
-	int ret = 0;
-	if (unlink(path) != 0 && !missing(errno))
+	int ret;
+	IO_RETRY(ret, unlink(path));
+	if (ret != 0 && io_missing())
+		ret = 0;
+	if (ret != 0)
 		ret = err_sys(err, "cannot remove '%s'", path);
 	/* A prefix without keys is no prefix: directories go with their last file. */
 	char *slash = strrchr(path, '/');
@@ -279,13 +312,30 @@ static int dir_remove(struct store *s, const char *key, struct err *err)
 	return ret;
 }
 
-/* Whether a directory entry is a directory; false too if it vanished meanwhile. */
-static bool is_dir(int dir, const struct dirent *e)
+/* 1: a directory entry is a directory; 0: it is not, or leads nowhere, or vanished; -1. */
+static int is_dir(int dir, const struct dirent *e, struct err *err)
 {
 	struct stat st;
+	int ret;
 	if (e->d_type != DT_UNKNOWN && e->d_type != DT_LNK)
 		return e->d_type == DT_DIR;
-	return fstatat(dir, e->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode);
+	IO_RETRY(ret, fstatat(dir, e->d_name, &st, 0));
+	if (ret == 0)
+		return S_ISDIR(st.st_mode);
+	return io_missing() || errno == ELOOP || errno == EACCES
+		   ? 0
+		   : err_sys(err, "cannot stat '%s'", e->d_name);
+}
+
+/* The next entry, whatever signals come; NULL and errno 0 at the end. */
+static struct dirent *next_entry(DIR *d)
+{
+	struct dirent *e;
+	do {
+		errno = 0;
+		e = readdir(d);
+	} while (!e && errno == EINTR);
+	return e;
 }
 
 static int dir_list(struct store *s, const char *prefix, bool prefixes, struct store_names *out,
@@ -294,22 +344,28 @@ static int dir_list(struct store *s, const char *prefix, bool prefixes, struct s
 	char *path = full_path(s, prefix, err);
 	if (!path)
 		return -1;
-	int ret = -1;
-	DIR *d = opendir(path);
-	if (!d) {
+	struct err why;
+	int ret = -1, is, fd = io_open_dir(path, &why);
+	DIR *d = NULL;
+	if (fd < 0) {
 		/* A root that is there but is no directory is no empty store. */
-		bool none = missing(errno) && (errno == ENOENT || prefix[0]);
-		ret = none ? 0 : err_sys(err, "cannot open directory '%s'", path);
+		ret = errno == ENOENT || (errno == ENOTDIR && prefix[0]) ? told_missing(path, err)
+									 : err_copy(err, &why);
 		goto out;
 	}
-	for (;;) {
-		errno = 0;
-		struct dirent *e = readdir(d);
-		if (!e)
-			break;
-		if (e->d_name[0] == '.' || is_dir(dirfd(d), e) != prefixes)
+	d = fdopendir(fd);
+	if (!d) {
+		err_sys(err, "cannot open directory '%s'", path);
+		close(fd);
+		goto out;
+	}
+	struct dirent *e;
+	while ((e = next_entry(d))) {
+		if (e->d_name[0] == '.')
 			continue;
-		if (store_names_add(out, e->d_name, err) != 0)
+		if ((is = is_dir(dirfd(d), e, err)) < 0)
+			goto out;
+		if (is == prefixes && store_names_add(out, e->d_name, err) != 0)
 			goto out;
 	}
 	ret = errno ? err_sys(err, "cannot read directory '%s'", path) : 0;
@@ -326,10 +382,16 @@ static int dir_path(struct store *s, const char *key, struct buf *out, struct er
 	char *path = full_path(s, key, err);
 	if (!path)
 		return -1;
-	int ret = 1;
-	if (stat(path, &st) != 0)
-		ret = missing(errno) ? 0 : err_sys(err, "cannot stat '%s'", path);
+	int ret;
+	IO_RETRY(ret, stat(path, &st));
+	if (ret != 0)
+		ret = io_missing() ? told_missing(path, err)
+				   : err_sys(err, "cannot stat '%s'", path);
+	else if (!S_ISREG(st.st_mode))
+		ret = err_set(err, ERR_ENV, "cannot read '%s': not a regular file", path);
 	else
+		ret = 1;
+	if (ret > 0)
 		buf_adds(out, path);
 	free(path);
 	return ret < 0 || buf_ok(out, err) != 0 ? -1 : ret;
@@ -355,12 +417,12 @@ static int dir_cache_path(struct store *s, const char *key, struct buf *out, str
 static int dir_sync(struct store *s, const char *prefix, struct err *err)
 {
 	char *path = full_path(s, prefix, err);
-	int fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, ret = -1;
+	int fd = path ? io_open_dir(path, err) : -1, ret = -1;
 	if (fd >= 0) {
-		ret = io_sync_dir(fd, path, err);
+		ret = settle(self(s), fd, prefix, err);
+		if (ret == 0)
+			ret = io_sync_dir(fd, path, err);
 		close(fd);
-	} else if (path) {
-		err_sys(err, "cannot open directory '%s'", path);
 	}
 	free(path);
 	return ret;
@@ -368,6 +430,8 @@ static int dir_sync(struct store *s, const char *prefix, struct err *err)
 
 static void dir_close(struct store *s)
 {
+	for (size_t i = 0; i < PLACES && i < self(s)->places; i++)
+		close(self(s)->place[i].fd);
 	free(self(s)->path);
 	free(s);
 }
@@ -395,6 +459,7 @@ struct store *store_dir_open(const char *path, struct err *err)
 	if (!d)
 		return NULL;
 	d->base.backend = &dir_backend;
+	d->base.patience_ms = STORE_PATIENCE_MS;
 	d->base.url = span_dup(span_of(path));
 	d->path = span_dup(span_of(path));
 	if (!d->base.url || !d->path) {

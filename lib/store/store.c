@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Named blobs, whatever the backend: keys are checked here, and lists of names made. */
 #include "store/backend_internal.h"
 
 #include <stdlib.h>
@@ -34,6 +35,12 @@ void store_close(struct store *s)
 const char *store_url(const struct store *s)
 {
 	return s->url;
+}
+
+void store_be_patient(struct store *s, int wait_ms, const struct warn_to *w)
+{
+	s->patience_ms = wait_ms;
+	s->warn = *w;
 }
 
 /* Parts that are not empty and do not begin with a dot. */
@@ -155,9 +162,21 @@ void store_names_release(struct store_names *n)
 	*n = (struct store_names){0};
 }
 
+static struct store_lock *take_lock(struct store *s, const char *key, bool shared, int wait_ms,
+				    struct err *err)
+{
+	int ms = wait_ms == STORE_WAIT ? s->patience_ms : wait_ms;
+	return store_key_check(key, err) ? NULL : s->backend->lock(s, key, shared, ms, err);
+}
+
 struct store_lock *store_lock(struct store *s, const char *key, int wait_ms, struct err *err)
 {
-	return store_key_check(key, err) ? NULL : s->backend->lock(s, key, wait_ms, err);
+	return take_lock(s, key, false, wait_ms, err);
+}
+
+struct store_lock *store_lock_shared(struct store *s, const char *key, int wait_ms, struct err *err)
+{
+	return take_lock(s, key, true, wait_ms, err);
 }
 
 void store_unlock(struct store_lock *l)

@@ -29,6 +29,14 @@ struct store *store_open(const char *url, struct err *err) MUST_CHECK;
 void store_close(struct store *s);
 const char *store_url(const struct store *s);
 
+/*
+ * How long STORE_WAIT is, in store_lock() and store_swap(): at first STORE_PATIENCE_MS.  ${w} is
+ * told whom a lock is waited for, after a second of it.
+ */
+#define STORE_PATIENCE_MS 60000
+#define STORE_WAIT (-1)
+void store_be_patient(struct store *s, int wait_ms, const struct warn_to *w);
+
 /* Append the blob to ${out}; ${tag} may be NULL.  1: there; 0: no such blob; -1. */
 int store_get(struct store *s, const char *key, struct buf *out, struct store_tag *tag,
 	      struct err *err) MUST_CHECK;
@@ -41,7 +49,8 @@ int store_put(struct store *s, const char *key, struct span data, struct err *er
 
 /*
  * Compare and swap: write only if the blob still is what ${expect} was read from (NULL: if
- * there is none).  0: done; 1: it is something else by now; -1.
+ * there is none).  0: done; 1: it is something else by now; -1: also ERR_TEMP as from
+ * store_lock(), since it holds the key's lock meanwhile.
  */
 int store_swap(struct store *s, const char *key, const struct store_tag *expect, struct span data,
 	       struct err *err) MUST_CHECK;
@@ -70,11 +79,15 @@ void store_names_release(struct store_names *n);
 
 /*
  * Hold the lock of that key, which need not be a blob, until store_unlock() or the end of the
- * process. Waits at most ${wait_ms} (-1: no limit).  NULL: ERR_TEMP if someone else holds it.
+ * process.  Waits at most ${wait_ms}, or STORE_WAIT.  NULL: ERR_TEMP if someone else holds it.
  */
 struct store_lock;
 struct store_lock *store_lock(struct store *s, const char *key, int wait_ms,
 			      struct err *err) MUST_CHECK;
+
+/* The same, shared with others who ask for it so; only store_lock() excludes them. */
+struct store_lock *store_lock_shared(struct store *s, const char *key, int wait_ms,
+				     struct err *err) MUST_CHECK;
 void store_unlock(struct store_lock *l);
 
 /* Let a program that this process executes hold the lock on, until it and its children end. */
@@ -92,7 +105,10 @@ int store_path(struct store *s, const char *key, struct buf *out, struct err *er
  */
 int store_cache_path(struct store *s, const char *key, struct buf *out, struct err *err) MUST_CHECK;
 
-/* Make durable what is seen below a prefix, though someone else is still writing it. */
+/*
+ * Make durable what is seen below a prefix, though someone else is still writing it, or died before
+ * it was.  Whoever acknowledges what was there already needs it.
+ */
 int store_sync(struct store *s, const char *prefix, struct err *err) MUST_CHECK;
 
 /* ---- blobs too large for memory; keys that end in ".zst" are compressed on the way ---- */
@@ -131,6 +147,9 @@ struct buckets;
 struct buckets *buckets_open(const char *url, struct err *err) MUST_CHECK;
 void buckets_close(struct buckets *b);
 const char *buckets_url(const struct buckets *b);
+
+/* store_be_patient() for every store of these. */
+void buckets_be_patient(struct buckets *b, int wait_ms, const struct warn_to *w);
 
 /* False if there is nothing at the root yet. */
 bool buckets_exist(const struct buckets *b);

@@ -2,9 +2,9 @@
 #include "store/backend_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -12,6 +12,7 @@
 
 #define PIECE ((size_t)1 << 20)
 #define ZSTD_LEVEL 3
+#define WINDOW_LOG_MAX 27 /* 128 MiB, what the zstd program unpacks by default */
 
 static bool compressed(const char *key)
 {
@@ -30,6 +31,16 @@ struct unpacker {
 	const char *key;
 };
 
+/* The window bounds the memory that a frame takes, whatever it says. */
+static ZSTD_DStream *unpacker_new(void)
+{
+	ZSTD_DStream *z = ZSTD_createDStream();
+	if (z && !ZSTD_isError(ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax, WINDOW_LOG_MAX)))
+		return z;
+	ZSTD_freeDStream(z);
+	return NULL;
+}
+
 static int unpack(struct unpacker *u, struct span in, struct err *err)
 {
 	ZSTD_inBuffer src = {in.p, in.n, 0};
@@ -45,12 +56,12 @@ static int unpack(struct unpacker *u, struct span in, struct err *err)
 	return 0;
 }
 
-static int read_pieces(int fd, const char *path, struct unpacker *u, char *in, struct err *err)
+static int read_pieces(int fd, const char *path, struct unpacker *u, char *in, size_t room,
+		       struct err *err)
 {
 	for (;;) {
-		ssize_t n = read(fd, in, PIECE);
-		if (n < 0 && errno == EINTR)
-			continue;
+		ssize_t n;
+		IO_RETRY(n, read(fd, in, room));
 		if (n < 0)
 			return err_sys(err, "cannot read '%s'", path);
 		if (n == 0)
@@ -64,33 +75,44 @@ static int read_pieces(int fd, const char *path, struct unpacker *u, char *in, s
 	return 1;
 }
 
+/* Bytes to read at once: those of a small blob and one more, which finds its end. */
+static size_t piece_size(int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) != 0 || st.st_size < 0 || (uint64_t)st.st_size >= PIECE)
+		return PIECE;
+	return (size_t)st.st_size + 1;
+}
+
 int store_read(struct store *s, const char *key, store_piece_fn *piece, void *ctx, struct err *err)
 {
 	struct buf path = BUF_INIT;
 	struct unpacker u = {.piece = piece, .ctx = ctx, .key = key};
+	struct err why;
 	char *in = NULL;
 	int fd = -1, ret = store_path(s, key, &path, err);
 	if (ret <= 0)
 		goto out;
 	ret = -1;
-	fd = open(path.data, O_RDONLY | O_CLOEXEC);
+	fd = io_open(path.data, &why);
 	if (fd < 0) {
-		ret = errno == ENOENT ? 0 : err_sys(err, "cannot open '%s'", path.data);
+		ret = io_missing() ? 0 : err_copy(err, &why);
 		goto out;
 	}
-	in = mem_array(PIECE, 1, err);
+	size_t room = piece_size(fd);
+	in = mem_array(room, 1, err);
 	if (!in)
 		goto out;
 	if (compressed(key)) {
 		u.out = mem_array(PIECE, 1, err);
-		u.stream = ZSTD_createDStream();
+		u.stream = unpacker_new();
 		u.last = 1;
 		if (!u.out || !u.stream) {
 			err_nomem(err);
 			goto out;
 		}
 	}
-	ret = read_pieces(fd, path.data, &u, in, err);
+	ret = read_pieces(fd, path.data, &u, in, room, err);
 out:
 	if (fd >= 0)
 		close(fd);

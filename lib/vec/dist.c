@@ -144,6 +144,38 @@ const struct dist_kernels *dist_choose(const char *name, struct err *err)
 	return NULL;
 }
 
+/* Whether a row of floats is all zero. */
+static bool is_zero(const void *row, size_t dim, enum half half)
+{
+	size_t i = 0;
+	if (half)
+		while (i < dim && !(((const uint16_t *)row)[i] & 0x7fff))
+			i++;
+	else
+		while (i < dim && ((const float *)row)[i] == 0)
+			i++;
+	return i == dim;
+}
+
+/*
+ * Half the squared distances of unit vectors, which is 1 - cos without the rounding that makes
+ * near ones equal.  Those of a zero vector, whose cosine is 0 by definition, are set right: half
+ * the squared distance from it is 1/2, so only about that it is looked for.
+ */
+static void cosine_to_rows(const struct dist_kernels *k, const float *q,
+			   const struct dist_rows *rows, const uint32_t *number, size_t count,
+			   float *out)
+{
+	bool zero = is_zero(q, rows->dim, HALF_NONE);
+	k->l2_rows(q, rows, number, count, out);
+	for (size_t i = 0; i < count; i++) {
+		const char *row = (const char *)rows->base + (number ? number[i] : i) * rows->stride;
+		out[i] *= 0.5f;
+		if (zero || (fabsf(out[i] - 0.5f) < 0.02f && is_zero(row, rows->dim, rows->half)))
+			out[i] = 1;
+	}
+}
+
 void dist_to_rows(const struct dist_kernels *k, enum vec_metric metric, const float *q,
 		  const struct dist_rows *rows, const uint32_t *number, size_t count, float *out)
 {
@@ -151,7 +183,11 @@ void dist_to_rows(const struct dist_kernels *k, enum vec_metric metric, const fl
 		k->l2_rows(q, rows, number, count, out);
 		return;
 	}
+	if (metric == VEC_COSINE) {
+		cosine_to_rows(k, q, rows, number, count, out);
+		return;
+	}
 	k->dot_rows(q, rows, number, count, out);
 	for (size_t i = 0; i < count; i++)
-		out[i] = 1.0f - out[i];
+		out[i] = -out[i];
 }

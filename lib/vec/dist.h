@@ -88,6 +88,10 @@ struct dist_kernels {
 	/* The same of whole numbers: out[i] = unit * (norm_q + norm - 2 * dot[i]). */
 	void (*code_squares)(float unit, uint32_t norm_q, const int32_t *dot, const uint32_t *norms,
 			     const uint32_t *number, size_t count, float *out);
+	/* Products where rows have units, whose bits are units[number[i]], of their own:
+	 * out[i] = -(unit * unit of the row) * (dot[i] - bias). */
+	void (*code_products)(float unit, int32_t bias, const int32_t *dot, const uint32_t *units,
+			      const uint32_t *number, size_t count, float *out);
 	/*
 	 * Of the numbers before the first that is not less than ${total}, at most ${count}, those
 	 * whose bit is not set: into ${out}, which has room for ${count} and 16 more.  How many.
@@ -111,8 +115,9 @@ struct dist_kernels {
 const struct dist_kernels *dist_choose(const char *name, struct err *err) MUST_CHECK;
 
 /*
- * Distances in a metric of ${q} to rows, as ${k}->l2_rows takes them.  For cosine all have unit
- * length already.
+ * What vectors are ranked by: l2 the squared distance, ip -<q,x>, cosine half the squared distance,
+ * where all have unit length or are zero; 1 if one is.  1 - <q,x> would round short vectors, and
+ * 1 - cos near ones, to equal numbers.  Rows as ${k}->l2_rows takes them.
  */
 void dist_to_rows(const struct dist_kernels *k, enum vec_metric metric, const float *q,
 		  const struct dist_rows *rows, const uint32_t *number, size_t count, float *out);

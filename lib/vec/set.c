@@ -14,6 +14,7 @@
 #include "base/num.h"
 #include "vec/format_internal.h"
 
+#define STDIN_NAME "stdin" /* name of the part that was read there */
 #define STDIN_MAX ((size_t)1 << 40)
 
 const char *const vec_format_names[] = {
@@ -173,7 +174,7 @@ static int add_part(struct vec_set *s, struct buf *ids, const char *path, enum v
 	struct vec_found f = {0};
 	int ret = -1, fd = -1;
 	bool is_stdin = strcmp(path, "-") == 0;
-	*p = (struct vec_part){.name = span_dup(span_of(is_stdin ? "stdin" : path))};
+	*p = (struct vec_part){.name = span_dup(span_of(is_stdin ? STDIN_NAME : path))};
 	s->parts++;
 	if (!p->name)
 		return err_nomem(err);
@@ -297,6 +298,17 @@ void vec_set_release(struct vec_set *s)
 	free(s->id_text);
 	free(s->id_end);
 	*s = (struct vec_set)VEC_SET_INIT;
+}
+
+int vec_set_check_output(const struct vec_set *s, const char *output, struct err *err)
+{
+	for (size_t i = 0; i < s->parts; i++) {
+		const char *name = s->part[i].name;
+		if (io_check_output(output, name, err) != 0 ||
+		    (strcmp(name, STDIN_NAME) == 0 && io_check_output(output, "-", err) != 0))
+			return -1;
+	}
+	return 0;
 }
 
 void vec_set_forget(const struct vec_set *s)

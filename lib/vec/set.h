@@ -78,6 +78,9 @@ int vec_set_open(struct vec_set *s, const char *const *paths, size_t count, enum
 		 struct err *err) MUST_CHECK;
 void vec_set_release(struct vec_set *s);
 
+/* ERR_USAGE if the set reads the file ${output}, which is to be written (NULL: none is). */
+int vec_set_check_output(const struct vec_set *s, const char *output, struct err *err) MUST_CHECK;
+
 /* Let go of what was read of mapped files; it is read again when it is needed. */
 void vec_set_forget(const struct vec_set *s);
 

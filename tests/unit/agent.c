@@ -135,7 +135,7 @@ static void drain(struct agent *a)
 {
 	enum agent_turn what = AGENT_DONE;
 	while (what == AGENT_DONE)
-		if (agent_turn(a, false, &what, &err) != 0)
+		if (agent_turn(a, AGENT_NO_WAKE, &what, &err) != 0)
 			what = AGENT_BUSY;
 	ok(what == AGENT_NOTHING, "the queue is empty");
 }
@@ -159,7 +159,7 @@ static void test_many(struct agent *a, uint64_t events)
 		}
 		enum agent_turn what = AGENT_DONE;
 		for (int i = 0; got && i < 37 && what == AGENT_DONE; i++)
-			if (agent_turn(a, false, &what, &err) != 0)
+			if (agent_turn(a, AGENT_NO_WAKE, &what, &err) != 0)
 				what = AGENT_BUSY;
 	}
 	drain(a);
@@ -194,9 +194,9 @@ static void test_limits(struct store *s)
 	struct warn_to quiet = {0};
 	ok(agent_history_read(s, &h, &quiet, &err) == 0 && h.count == 0, "nothing was started");
 	agent_history_release(&h);
-	log_started(s, "x", 10 * SECOND);
 	log_started(s, "x", 61 * 60 * SECOND);
 	log_started(s, "y", 30 * 60 * SECOND);
+	log_started(s, "x", 10 * SECOND);
 	log_started(s, "z", -3 * HOUR);
 	log_started(s, "far", -400 * 24 * HOUR);
 	ok(agent_history_read(s, &h, &quiet, &err) == 0 && agent_history_last_hour(&h) == 3,
@@ -214,7 +214,113 @@ static void test_limits(struct store *s)
 	   "a stamp in the future counts as now");
 	ok(agent_wait_for_cooldown(&h, "far", 30) == 0, "more than a day ahead is a wrong clock");
 	ok(agent_wait_for_cooldown(&h, "new", 30) == 0, "an index without trials");
+	ok(h.ahead && strcmp(h.ahead, "z") == 0, "it is the one that is ahead");
 	agent_history_release(&h);
+}
+
+/* The clock was ahead by ${ahead_us} and was set back. */
+static void test_clock_back(struct store *s, int64_t ahead_us)
+{
+	struct agent_history h;
+	struct warn_to quiet = {0};
+	struct buf lines = BUF_INIT;
+	struct agent_entry seen = {
+	    .kind = AGENT_SKIPPED_COOLDOWN, .index_name = "z", .detail = "now"};
+	log_started(s, "z", -ahead_us);
+	ok(agent_history_read(s, &h, &quiet, &err) == 0 && h.ahead &&
+	       agent_wait_for_cooldown(&h, "z", 30) == 30 * (uint64_t)SECOND &&
+	       agent_wait_for_rate(&h, 1) == (uint64_t)HOUR &&
+	       agent_wait_for_interval(&h, 60) == 60 * (uint64_t)SECOND,
+	   "%lld s ahead: as if begun now", (long long)(ahead_us / SECOND));
+	agent_history_release(&h);
+	uint64_t written = clock_wall_us();
+	ok(agent_log_append(s, &seen, 1, &lines, &err) == 0, "which is written down");
+	usleep(20000);
+	ok(agent_history_read(s, &h, &quiet, &err) == 0 && !h.ahead &&
+	       agent_wait_for_cooldown(&h, "z", 30) + (clock_wall_us() - written) >=
+		   30 * (uint64_t)SECOND &&
+	       agent_wait_for_cooldown(&h, "z", 30) <= 30 * (uint64_t)SECOND - 20000 &&
+	       agent_wait_for_rate(&h, 1) <= (uint64_t)HOUR - 20000,
+	   "and does not move on");
+	agent_history_release(&h);
+	buf_release(&lines);
+}
+
+/* ---- failures ---- */
+
+static enum err_code fail_with;
+
+static int fail(struct agent *a, struct agent_event *e, struct err *why)
+{
+	(void)a;
+	if (strcmp(e->index_name, "bad") != 0)
+		return 0;
+	return err_set(why, fail_with, "as the test wants");
+}
+
+static size_t waiting(struct store *s)
+{
+	struct store_names n;
+	if (agent_queue_list(s, &n, &err) != 0)
+		return SIZE_MAX;
+	size_t count = n.count;
+	store_names_release(&n);
+	return count;
+}
+
+/* Whether one turn ends with that, the queue having so many events then. */
+static bool turns(struct agent *a, enum agent_turn what, size_t left)
+{
+	enum agent_turn got;
+	return agent_turn(a, AGENT_NO_WAKE, &got, &err) == 0 && got == what &&
+	       waiting(a->primary) == left;
+}
+
+static void test_failures(struct agent *a)
+{
+	static const enum err_code passing[] = {ERR_CONFLICT, ERR_TEMP, ERR_ENV},
+				   final[] = {ERR_NO, ERR_USAGE, ERR_DATA};
+	struct store *s = a->primary;
+	struct store_names n;
+	struct agent_event e;
+	a->cycle = fail;
+	for (int i = 0; i < 3; i++) {
+		fail_with = final[i];
+		ok(push(s, "bad", AGENT_MANUAL, NULL) == 0 && turns(a, AGENT_FAILED, 0),
+		   "status %d cannot succeed: given up", (int) final[i]);
+	}
+	for (int i = 0; i < 3; i++) {
+		fail_with = passing[i];
+		ok(push(s, "bad", AGENT_MANUAL, NULL) == 0 && turns(a, AGENT_FAILED, 1) &&
+		       turns(a, AGENT_WAITING, 1),
+		   "status %d may pass: put off", (int)passing[i]);
+		ok(push(s, "good", AGENT_MANUAL, NULL) == 0 && turns(a, AGENT_DONE, 1),
+		   "another index is not held up");
+		usleep(1100000);
+		ok(turns(a, AGENT_FAILED, 1), "tried again after a second");
+		ok(agent_queue_list(s, &n, &err) == 0 && n.count == 1 &&
+		       agent_queue_get(s, n.name[0], &e, &err) == 1 && e.attempts == 2 &&
+		       agent_event_wait(&e, clock_wall_us()) > (uint64_t)SECOND,
+		   "the second time for longer, which is on disk");
+		/* A clock that was ahead. */
+		e.retry_us += 86400 * (uint64_t)SECOND;
+		ok(agent_queue_put(s, &e, &err) == 0 && turns(a, AGENT_WAITING, 1) &&
+		       usleep(2100000) == 0,
+		   "put off by a clock a day ahead");
+		agent_event_release(&e);
+		fail_with = ERR_NO;
+		ok(turns(a, AGENT_FAILED, 0), "waits no longer than it was put off for");
+		store_names_release(&n);
+	}
+	e = (struct agent_event){0};
+	uint64_t sum = 0, wait = 0;
+	for (int i = 0; i < 70; i++) {
+		agent_event_put_off(&e, 1000);
+		wait = agent_event_wait(&e, 1000);
+		sum += wait;
+	}
+	ok(wait == 900 * (uint64_t)SECOND && sum == (1023 + 60 * 900) * (uint64_t)SECOND,
+	   "never for longer than a quarter of an hour");
 }
 
 static int count_lines(void *ctx, const struct agent_logged *l, struct err *e)
@@ -250,20 +356,38 @@ static void test_presence(struct store *s)
 	struct agent_settings set = AGENT_SETTINGS_DEFAULT;
 	struct agent_presence p, q;
 	unsigned count;
-	ok(agent_stop_all(s, &count, &err) == 0 && count == 0, "nobody runs");
-	ok(agent_enter(s, &set, &p, &err) == 0 && agent_enter(s, &set, &q, &err) == 0 &&
-	       p.slot != q.slot,
+	ok(agent_stop_all(s, 0, &count, &err) == 0 && count == 0, "nobody runs");
+	ok(agent_enter(s, &set, clock_wall_us(), &p, &err) == 0 &&
+	       agent_enter(s, &set, clock_wall_us(), &q, &err) == 0 && p.slot != q.slot,
 	   "two run");
 	ok(agent_stop_asked(s, &p, &err) == 0, "nobody asked");
-	ok(agent_stop_all(s, &count, &err) == 0 && count == 2 &&
+	ok(agent_stop_all(s, 0, &count, &err) == 0 && count == 2 &&
 	       agent_stop_asked(s, &p, &err) == 1 && agent_stop_asked(s, &q, &err) == 1,
 	   "both are asked to stop");
 	agent_leave(&p);
-	ok(agent_stop_all(s, &count, &err) == 0 && count == 1, "one has gone");
-	ok(agent_enter(s, &set, &p, &err) == 0 && agent_stop_asked(s, &p, &err) == 0,
+	ok(agent_stop_all(s, 0, &count, &err) == 0 && count == 1, "one has gone");
+	ok(agent_enter(s, &set, clock_wall_us(), &p, &err) == 0 &&
+	       agent_stop_asked(s, &p, &err) == 0,
 	   "who takes its slot is not meant");
+	ok(agent_present(s, &p, &err) == 1, "it is there");
+	ok(store_put(s, "_hnsw_agent/agents/1.json", span_of("{}"), &err) == 0 &&
+	       agent_present(s, &p, &err) == 0 && err.code == ERR_ENV,
+	   "%s", err.msg);
+	ok(store_delete(s, "_hnsw_agent/agents/1.json", &err) == 0 &&
+	       agent_present(s, &p, &err) == 0 && err.code == ERR_ENV,
+	   "%s", err.msg);
 	agent_leave(&p);
 	agent_leave(&q);
+	/* Nobody runs, but one was started before. */
+	uint64_t before = clock_wall_us();
+	ok(agent_stop_all(s, 0, &count, &err) == 0 && count == 0 &&
+	       agent_enter(s, &set, before, &p, &err) == 0 && agent_stop_asked(s, &p, &err) == 1,
+	   "who was starting meanwhile is asked to stop");
+	agent_leave(&p);
+	ok(agent_enter(s, &set, clock_wall_us(), &p, &err) == 0 &&
+	       agent_stop_asked(s, &p, &err) == 0,
+	   "who is started later is not");
+	agent_leave(&p);
 }
 
 int main(void)
@@ -290,6 +414,14 @@ int main(void)
 	test_tidy(a.primary);
 	test_presence(a.primary);
 	snprintf(command, sizeof command, "rm -rf %s/primary", dir);
+	ok(system(command) == 0, "a fresh store");
+	test_clock_back(a.primary, 3600 * SECOND);
+	ok(system(command) == 0, "a fresh store");
+	test_clock_back(a.primary, 86000 * SECOND);
+	ok(system(command) == 0, "a fresh store");
+	a.settings.cooldown_between_trials_secs = 0;
+	test_failures(&a);
+	a.cycle = count_event;
 	ok(system(command) == 0, "a fresh store");
 	test_many(&a, many ? strtoull(many, NULL, 10) : 3000);
 	test_queue(a.primary);

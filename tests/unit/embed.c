@@ -170,7 +170,7 @@ static void test_cache(const char *dir)
 
 int main(void)
 {
-	char dir[] = "/tmp/hnsw-unit.XXXXXX";
+	char dir[256];
 	struct answer a = {0};
 	test_good(&a, ANSWER_OLLAMA, ollama, "Ollama");
 	test_good(&a, ANSWER_OPENAI, openai, "OpenAI");
@@ -180,10 +180,10 @@ int main(void)
 	test_damage(&a, ANSWER_OPENAI, base64, "base64");
 	test_padding(&a);
 	answer_release(&a);
-	if (!mkdtemp(dir))
+	if (!tap_dir(dir, sizeof dir))
 		return 1;
 	test_cache(dir);
-	char remove[64];
+	char remove[280];
 	snprintf(remove, sizeof remove, "rm -rf %s", dir);
 	return system(remove) != 0 || tap_end();
 }

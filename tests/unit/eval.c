@@ -45,7 +45,7 @@ static void compare(const char *what, float *data, uint32_t rows, uint32_t dim, 
 		for (uint32_t i = 0; i < rows; i++)
 			if (i != skip[q])
 				all[count++] =
-				    (struct near){truth_distance(metric, queries + (size_t)q * dim,
+				    (struct near){truth_rank(metric, queries + (size_t)q * dim,
 								 data + (size_t)i * dim, dim),
 						  i};
 		qsort(all, count, sizeof *all, by_distance);

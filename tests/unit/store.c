@@ -188,8 +188,8 @@ static void test_buckets(const char *url)
 
 int main(void)
 {
-	char dir[] = "/tmp/hnsw-unit-XXXXXX", url[64], command[64];
-	if (!mkdtemp(dir))
+	char dir[256], url[280], command[280];
+	if (!tap_dir(dir, sizeof dir))
 		return 1;
 	snprintf(url, sizeof url, "%s/deep/store/", dir);
 	struct store *s = store_open(url, &err);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static int tap_count, tap_failed;
 
@@ -25,6 +26,14 @@ __attribute__((unused)) static int tap_end(void)
 {
 	printf("1..%d\n", tap_count);
 	return tap_failed != 0;
+}
+
+/* A new directory in TMPDIR. */
+__attribute__((unused)) static bool tap_dir(char *path, size_t size)
+{
+	const char *tmp = getenv("TMPDIR");
+	int n = snprintf(path, size, "%s/hnsw-unit-XXXXXX", tmp && tmp[0] ? tmp : "/tmp");
+	return n > 0 && (size_t)n < size && mkdtemp(path);
 }
 
 #endif
