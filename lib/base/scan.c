@@ -26,13 +26,6 @@ void scan_note(struct scan *s, const char *at, const char *why)
 	}
 }
 
-void scan_once(struct scan *s, struct span key, unsigned *seen, unsigned bit)
-{
-	if (*seen & bit)
-		scan_note(s, key.p >= s->begin && key.p < s->end ? key.p : s->p, "a key given twice");
-	*seen |= bit;
-}
-
 void scan_fail(struct scan *s, const char *why)
 {
 	if (!s->why)
@@ -313,7 +306,7 @@ bool scan_u64(struct scan *s, uint64_t *v)
 		return false;
 	if (!(d >= 0 && d <= 9007199254740992.0) || d != (double)(uint64_t)d)
 		return fail(s, "expected a whole number in 0..2^53");
-	for (const char *p = begin; p < s->p; p++)
+	for (const char *p = begin; p < s->p && !s->loose; p++)
 		if (*p < '0' || *p > '9')
 			scan_note(s, p, "a whole number that is not written in digits only");
 	*v = (uint64_t)d;

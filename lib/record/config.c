@@ -31,22 +31,23 @@ bool config_scan(struct scan *s, struct config *c)
 {
 	struct config d = CONFIG_DEFAULT;
 	bool ec = false, es = false;
+	unsigned keys = 0;
 	struct span key;
 	d.m = CONFIG_M_UNSAID;
 	if (!scan_object(s))
 		return false;
 	while (scan_member(s, &key)) {
-		if (span_is(key, "ef_construction"))
+		if (scan_key_is(s, key, "ef_construction", &keys, 0))
 			ec = scan_u32(s, &d.ef_construction);
-		else if (span_is(key, "ef_search"))
+		else if (scan_key_is(s, key, "ef_search", &keys, 1))
 			es = scan_u32(s, &d.ef_search);
-		else if (span_is(key, "m"))
+		else if (scan_key_is(s, key, "m", &keys, 2))
 			scan_u32(s, &d.m);
 		else if (span_is(key, "rung"))
 			scan_u32(s, &d.rung);
 		else if (span_is(key, "storage"))
 			scan_storage(s, &d.storage);
-		else if (span_is(key, "seed")) {
+		else if (scan_key_is(s, key, "seed", &keys, 3)) {
 			if (!scan_null(s))
 				scan_u64(s, &d.seed);
 		} else {

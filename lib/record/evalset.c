@@ -333,21 +333,12 @@ int evalset_parse(struct evalset *e, struct span text, struct err *err)
 
 /* ---- writing ---- */
 
-static void write_optional(struct json_out *j, const char *key, const char *text)
-{
-	json_key(j, key);
-	if (text)
-		json_str(j, span_of(text));
-	else
-		json_null(j);
-}
-
 static void write_query(struct json_out *j, const struct evalset *e, uint64_t i)
 {
 	const struct evalset_query *q = &e->query[i];
 	json_open(j, '{');
 	json_kv_cstr(j, "id", q->id);
-	write_optional(j, "query_text", q->text);
+	json_kv_cstr(j, "query_text", q->text ? q->text : ""); /* the original wants a string */
 	json_key(j, "ground_truth");
 	if (q->truth) {
 		json_open(j, '[');

@@ -36,6 +36,9 @@ struct trial {
 	double recall_lcb; /* lower bound of recall, with an error of STAT_RECALL_ALPHA */
 	double distances_per_query;
 	double target_recall, at_target; /* share of the queries whose recall is that at least */
+	/* What we read and the original does not, which skips such a line, or NULL; and where. */
+	const char *loose;
+	size_t loose_column;
 };
 
 /*
@@ -46,6 +49,10 @@ int trial_parse(struct trial *t, struct span line, struct err *err) MUST_CHECK;
 
 /* ERR_DATA if a metric is what none can be: below 0, or a recall above 1. */
 int trial_check_metrics(const struct trial *t, struct err *err) MUST_CHECK;
+
+/* ERR_DATA if it cannot be written so that the original reads it: a whole number as 80.0, a key
+ * twice. */
+int trial_check_strict(const struct trial *t, struct err *err) MUST_CHECK;
 
 /* "trial-<UTC milliseconds>-<8 hex digits>" */
 int trial_new_id(char out[static TRIAL_ID_MAX], struct err *err) MUST_CHECK;
