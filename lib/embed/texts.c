@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "embed/texts.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,7 +189,8 @@ int texts_read_file(struct texts *t, const char *path, struct err *err)
 {
 	if (strcmp(path, "-") == 0)
 		return texts_read_fd(t, 0, "stdin", err);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd;
+	IO_RETRY(fd, open(path, O_RDONLY | O_CLOEXEC));
 	if (fd < 0)
 		return err_sys(err, "cannot open '%s'", path);
 	int ret = texts_read_fd(t, fd, path, err);

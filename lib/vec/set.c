@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "vec/format_internal.h"
@@ -178,7 +179,7 @@ static int add_part(struct vec_set *s, struct buf *ids, const char *path, enum v
 	s->parts++;
 	if (!p->name)
 		return err_nomem(err);
-	fd = is_stdin ? dup(0) : open(path, O_RDONLY | O_CLOEXEC);
+	IO_RETRY(fd, is_stdin ? dup(0) : open(path, O_RDONLY | O_CLOEXEC));
 	if (fd < 0)
 		return err_sys(err, "cannot open '%s'", p->name);
 	if (!m->read && format == VEC_BY_SUFFIX && vec_format_of_path(path, &format) != 0) {
