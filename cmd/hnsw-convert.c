@@ -71,10 +71,15 @@ static int write_vectors(const struct vec_set *set, struct err *err)
 	if (o.count > set->rows - o.skip)
 		o.count = set->rows - o.skip;
 	if (strcmp(path, "-") == 0)
-		return vec_set_write(set, &how, NULL, o.skip, o.count, 1, "standard output", err);
+		return vec_set_write(set, &how, NULL, o.skip, o.count, 1, "standard output", err) ==
+			       0
+			   ? vec_set_unchanged(set, 0, NULL, err)
+			   : -1;
 	if (io_file_open(&f, path, err) != 0)
 		return -1;
 	int ret = vec_set_write(set, &how, NULL, o.skip, o.count, f.fd, path, err);
+	if (ret == 0)
+		ret = vec_set_unchanged(set, 0, NULL, err);
 	if (ret == 0)
 		ret = io_file_commit(&f, IO_REPLACE, err);
 	io_file_release(&f);

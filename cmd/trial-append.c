@@ -100,7 +100,8 @@ static int take_line(struct state *s, struct span line, struct err *err)
 {
 	struct trial t;
 	uint64_t at;
-	if (trial_parse(&t, line, err) != 0 || trial_check_metrics(&t, err) != 0)
+	if (trial_parse(&t, line, err) != 0 || trial_check_metrics(&t, err) != 0 ||
+	    trial_check_strict(&t, err) != 0)
 		return -1;
 	if (clock_parse(t.created_at, &at) != 0)
 		return err_set(err, ERR_DATA,

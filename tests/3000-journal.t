@@ -26,6 +26,38 @@ for bad in 'nonsense' '{}' '{"id":"x"}' '[]' "$(trial t 1 1 nan 1 m)" "$(trial t
 	says "stdin: line 2: " "its line"
 	check "what stands around it is kept" "cat good1 good2 | cmp - out && trial-list m | cat good1 good2 | cmp - out"
 done
+# What we could read and the original skips: serde takes whole numbers in digits only, and no key twice.
+strict() { # WHY SED-SCRIPT
+	trial t 1 1 1 1 m | sed "$2" >bad
+	status 3 "not as the original reads it: $(printf '%s' "$2" | tr '\\' /)" "cat good1 bad good2 | trial-append m"
+	says "stdin: line 2: " "its line"
+	says "$1" "and why: $1"
+	check "what stands around it is kept" "cat good1 good2 | cmp - out"
+}
+for n in 1000.0 1e3 10e2 1E3; do
+	strict 'a whole number that is not written in digits only' "s/\"memory_bytes\":1000/\"memory_bytes\":$n/"
+done
+for k in vectors eval_queries ef_construction ef_search seed; do
+	strict 'a whole number that is not written in digits only' "s/\"$k\":[0-9]*/&.0/"
+done
+strict 'a whole number that is not written in digits only' 's/"seed":42/"seed":-0/'
+for k in id index_name eval_set created_at note; do
+	strict 'a key given twice' "s/^{/{\"$k\":\"m\",/;s/\"id\":\"m\",\"id\"/\"id\":\"t\",\"id\"/"
+done
+strict 'a key given twice' 's/"config":/"config":{"ef_construction":1,"ef_search":1},&/'
+strict 'a key given twice' 's/"ef_search":/"ef_search":1,&/'
+strict 'a key given twice' 's/"vectors":/"vectors":1,&/'
+strict 'a key given twice' 's/"id":/"\\u0069d":"t",&/'
+for day in 2026-02-30 2026-02-29 2026-04-31 2026-13-01 2026-00-10; do
+	strict "created_at is '$day" "s/2026-04-16/$day/"
+done
+check "a leap day is a day" "trial leap 1 1 1 1 strict | sed 's/2026-04-16/2028-02-29/' | trial-append strict"
+check "escaped keys are keys" "trial esc 7 1 1 1 strict | sed 's/\"m\":/\"\\\\u006d\":/;s/\"id\":/\"i\\\\u0064\":/' >esc; grep -q u006d esc && trial-append strict <esc | cmp - esc && trial-best --by recall strict 2>&1 | grep -q u0064"
+check "members that are not known may be deep" "trial deep 1 1 1 1 strict | perl -pe '\$d = q([) x 3000 . q(]) x 3000; s/^\{/{\"x\":\$d,/' >deep; trial-append strict <deep | cmp - deep && trial-list strict | tail -n 1 | cmp - deep"
+{ printf '\357\273\277'; trial marked 1 1 1 1 strict; } >marked
+check "a byte order mark is left out" "trial-append strict <marked | tail -c +1 >o; sed '1s/^\xEF\xBB\xBF//' marked | cmp - o"
+check "and CRLF" "trial crlf 1 1 1 1 strict | sed 's/\$/\r/' | cat - >c; printf '\r\n' >>c; trial-append strict <c | tr -d '\r' | wc -l | grep -qx 1 && ! grep -l \"\$(printf '\r')\" $j/strict/*"
+check "what is in a journal is read all the same" "trial old 1 1 1 1 old | sed 's/1000/1000.0/' >old && mkdir -p $j/old && cp old $j/old/batch_00000000000000000007.jsonl && trial-list old | cmp - old"
 check "the metric that is missing is named" "cat err >e; trial t 1 1 1 1 m | sed 's/\"recall_at_k\":[^,]*,//' | trial-append m 2>e; grep -q \"has no key 'metrics.recall_at_k'\" e"
 check "so is the id that is empty" "trial '' 1 1 1 1 m | trial-append m 2>e; grep -q 'the id is empty' e"
 # A Trial that is N bytes long, by its note.

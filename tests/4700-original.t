@@ -110,7 +110,7 @@ def trial: ([.id, .index_name, .eval_set] | all(type == "string")) and (.config 
 def entry: (.config | config) and ([.trial_id, .promoted_by] | all(type == "string")) and (.promoted_at | time) and (.note | text_or_null);
 def promotion: (.index_name | type) == "string" and (.current | . == null or entry) and (.history | type == "array" and all(entry));
 def evals: ([.name, .index_name] | all(type == "string")) and (.k | int) and (.ground_truth_built | type) == "boolean" and (.created_at | time) and
-	(.queries | all((.id | type) == "string" and (.query_text | text_or_null) and
+	(.queries | all((.id | type) == "string" and (.query_text | type) == "string" and
 		(.ground_truth | . == null or all(type == "string")) and (.query_embedding | . == null or all(type == "number"))));
 def meta: ([.index_name, .source, .model_name, .model_version, .storage_key, .created_at, .bucket] | all(type == "string")) and
 	([.dimensions, .chunk_count, .doc_count, .chunk_size, .overlap] | all(int)) and ([.build_time_secs, .chunks_per_sec] | all(type == "number"));

@@ -5,4 +5,4 @@ out=${HNSW_OUT:-$bin/..}
 [ -e "$out/fault.so" ] || skip_all "the injector is not built: make injector"
 ! ldd "$bin/trial-list" | grep -qE 'lib(a|t|ub)san' || skip_all "not on an instrumented build"
 cd "$root" || exit 1
-HNSW_BIN=$bin HNSW_FAULT=$out/fault.so "$root/tests/faults/campaign" --tap --sample="${HNSW_TEST_FAULTS:-4}"
+HNSW_BIN=$bin HNSW_FAULT=$out/fault.so "$root/tests/faults/campaign" --tap --sample="${HNSW_TEST_FAULTS:-2}"

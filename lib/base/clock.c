@@ -72,6 +72,12 @@ void clock_format(uint64_t wall_us, char out[static CLOCK_TEXT_MAX])
 		 s / 3600, s / 60 % 60, s % 60, (unsigned)(wall_us % 1000000u));
 }
 
+static unsigned days_of_month(unsigned y, unsigned m)
+{
+	unsigned leap = y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
+	return m == 2 ? 28 + leap : 30 + (m + m / 8) % 2;
+}
+
 int clock_now_text(char out[static CLOCK_TEXT_MAX], struct err *err)
 {
 	uint64_t now = 0;
@@ -112,7 +118,7 @@ int clock_parse(struct span text, uint64_t *wall_us)
 	if (digits(&p, end, 2, &h) || literal(&p, end, ':') || digits(&p, end, 2, &mi) ||
 	    literal(&p, end, ':') || digits(&p, end, 2, &s))
 		return -1;
-	if (mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || s > 60)
+	if (mo < 1 || mo > 12 || d < 1 || d > days_of_month(y, mo) || h > 23 || mi > 59 || s > 60)
 		return -1;
 	if (p != end && *p == '.') {
 		unsigned scale = 100000;

@@ -21,6 +21,8 @@
 #include "base/rng.h"
 
 #define READ_CHUNK ((size_t)256 << 10)
+/* Times of files are coarse, and what is written through a mapping is told late. */
+#define FRESH_NS ((uint64_t)60 * 1000000000u)
 #define SINK_FULL ((size_t)64 << 10)
 #define TMP_PREFIX ".tmp-"
 #define TMP_NAME_MAX 32
@@ -123,6 +125,35 @@ int io_read_file(const char *path, size_t max, struct buf *out, struct err *err)
 	return ret;
 }
 
+static uint64_t ns_of(struct timespec t)
+{
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void remember_times(struct io_map *m, const struct stat *st)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	m->device = st->st_dev;
+	m->inode = st->st_ino;
+	m->modified_ns = ns_of(st->st_mtim);
+	m->changed_ns = ns_of(st->st_ctim);
+	m->fresh = m->modified_ns + FRESH_NS > ns_of(now);
+}
+
+enum io_state io_map_state(const struct io_map *m, const char *path)
+{
+	struct stat st;
+	if (!m->data)
+		return IO_SAME;
+	/* What another file replaced is not written to any more, as far as anybody knows. */
+	if (stat(path, &st) != 0 || st.st_dev != m->device || st.st_ino != m->inode)
+		return IO_UNSURE;
+	if ((uintmax_t)st.st_size != m->size || ns_of(st.st_mtim) != m->modified_ns)
+		return IO_CHANGED;
+	return m->fresh || ns_of(st.st_ctim) != m->changed_ns ? IO_UNSURE : IO_SAME;
+}
+
 int io_read_at(int fd, const char *name, void *p, size_t size, off_t offset, size_t *got,
 	       struct err *err)
 {
@@ -157,6 +188,7 @@ int io_map_fd(struct io_map *m, int fd, const char *name, struct err *err)
 		return err_sys(err, "cannot map '%s'", name);
 	m->data = p;
 	m->size = (size_t)st.st_size;
+	remember_times(m, &st);
 	return 0;
 }
 

@@ -42,7 +42,21 @@ int io_read_at(int fd, const char *name, void *p, size_t size, off_t offset, siz
 struct io_map {
 	const unsigned char *data;
 	size_t size;
+	/* What the file was when it was mapped, for io_map_state(). */
+	uint64_t device, inode, modified_ns, changed_ns;
+	bool fresh; /* modified so shortly before that its times may not tell of another change */
 };
+
+/*
+ * Whether a mapped file is still what it was; ${path} is where it was found.  A mapping shows what
+ * others write into its file.
+ */
+enum io_state {
+	IO_SAME,
+	IO_UNSURE, /* nothing tells that it changed, or that it did not */
+	IO_CHANGED,
+};
+enum io_state io_map_state(const struct io_map *m, const char *path);
 
 int io_map_open(struct io_map *m, const char *path, struct err *err) MUST_CHECK;
 int io_map_fd(struct io_map *m, int fd, const char *name, struct err *err) MUST_CHECK;

@@ -26,13 +26,6 @@ void scan_note(struct scan *s, const char *at, const char *why)
 	}
 }
 
-void scan_once(struct scan *s, struct span key, unsigned *seen, unsigned bit)
-{
-	if (*seen & bit)
-		scan_note(s, key.p >= s->begin && key.p < s->end ? key.p : s->p, "a key given twice");
-	*seen |= bit;
-}
-
 void scan_fail(struct scan *s, const char *why)
 {
 	if (!s->why)
@@ -313,7 +306,7 @@ bool scan_u64(struct scan *s, uint64_t *v)
 		return false;
 	if (!(d >= 0 && d <= 9007199254740992.0) || d != (double)(uint64_t)d)
 		return fail(s, "expected a whole number in 0..2^53");
-	for (const char *p = begin; p < s->p; p++)
+	for (const char *p = begin; p < s->p && !s->loose; p++)
 		if (*p < '0' || *p > '9')
 			scan_note(s, p, "a whole number that is not written in digits only");
 	*v = (uint64_t)d;
@@ -420,7 +413,7 @@ bool scan_copy(struct scan *s, char **out)
 	char *copy = b.failed ? NULL : span_dup(buf_span(&b));
 	buf_release(&b);
 	if (!copy)
-		return fail(s, "out of memory");
+		return fail(s, scan_no_memory);
 	free(*out);
 	*out = copy;
 	return !s->why;
@@ -439,8 +432,12 @@ size_t scan_column(const struct scan *s)
 	return (size_t)(s->p - s->begin) + 1;
 }
 
+const char scan_no_memory[] = "out of memory";
+
 int scan_err(const struct scan *s, struct err *err)
 {
+	if (s->why == scan_no_memory)
+		return err_nomem(err);
 	return err_set(err, ERR_DATA, "column %zu: %s", scan_column(s),
 		       s->why ? s->why : "no value");
 }

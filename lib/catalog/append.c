@@ -130,8 +130,10 @@ static int write_batch(struct store *s, const struct dataset_append *a, uint64_t
 			ret = buf_ok(&key, err);
 		if (ret == 0 && !st) {
 			st = store_stage_open(s, key.data, err);
-			if (!st || vec_set_write(rows, &how, NULL, 0, rows->rows,
-						 store_stage_fd(st), out->batch, err) != 0)
+			if (!st ||
+			    vec_set_write(rows, &how, NULL, 0, rows->rows, store_stage_fd(st),
+					  out->batch, err) != 0 ||
+			    vec_set_unchanged(rows, 0, NULL, err) != 0)
 				ret = -1;
 		}
 		if (ret == 0)

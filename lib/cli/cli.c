@@ -292,6 +292,36 @@ static void refuse_abbreviation(const struct cli *c, const char *arg, const char
 		cli_usage(c, "unknown option '%.*s' (did you mean '--%s'?)", (int)n + 2, arg, name);
 }
 
+/* ---- files that lose what is mapped of them ---- */
+
+static char *bus_text; /* all that is said then: nothing may be allocated */
+
+static void on_bus(int sig, siginfo_t *info, void *context)
+{
+	(void)context;
+	if (info->si_code == BUS_ADRERR) {
+		if (bus_text && write(2, bus_text, strlen(bus_text)) < 0) {
+			/* There is nowhere left to say it. */
+		}
+		_exit(ERR_ENV);
+	}
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+/* A mapped file that is cut short while it is read must end in words, not in a signal. */
+static void watch_maps(const struct cli *c)
+{
+	struct sigaction a = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
+	struct buf b = BUF_INIT;
+	buf_addf(&b,
+		 "%s: a file was truncated while it was in use, or cannot be read any more\n",
+		 c->prog);
+	bus_text = b.data; /* until the end */
+	sigemptyset(&a.sa_mask);
+	sigaction(SIGBUS, &a, NULL);
+}
+
 void cli_parse(struct cli *c, int argc, char **argv, size_t min, size_t max)
 {
 	size_t n = c->n_opts + N_COMMON;
@@ -311,6 +341,7 @@ void cli_parse(struct cli *c, int argc, char **argv, size_t min, size_t max)
 	}
 	show_text(shown);
 	c->prog = shown;
+	watch_maps(c);
 	*p++ = '-'; /* operands come in their place */
 	*p++ = ':';
 	for (size_t i = 0; i < n; i++) {

@@ -136,6 +136,10 @@ int evalset_make_truth(struct evalset *e, struct make_truth *how, struct err *er
 	if (reused < 0 || (!reused && (truth_compute(&job, rows, err) != 0 ||
 				       keep_answers(e, how->base, query, n, rows, err) != 0)))
 		goto out;
+	struct digest sum = digest;
+	digest_take(&sum, vec_shape_digest(how->base->dim, how->base->rows));
+	if (vec_set_unchanged(how->base, 0, &sum, err) != 0)
+		goto out;
 	truth_digest(e, how, &digest, e, e->k, e->truth_digest);
 	digest_text(digest, e->vectors_digest);
 	e->metric = how->metric;

@@ -155,6 +155,8 @@ int hnsw_write(const struct hnsw *h, const char *path, struct err *err)
 		return -1;
 	int ret = chunk_write(&c, HNSW_KIND, f.fd, path, err);
 	if (ret == 0)
+		ret = hnsw_set_unchanged(h, err);
+	if (ret == 0)
 		ret = io_file_commit(&f, IO_REPLACE, err);
 	io_file_release(&f);
 	return ret;
@@ -259,7 +261,7 @@ static int load_file(struct hnsw *h, int fd, struct io_map *view, struct err *er
 	void *p = hnsw_block(h, (size_t)st.st_size, 1, err);
 	if (!p || io_read_at(fd, h->name, p, (size_t)st.st_size, 0, &size, err) != 0)
 		return -1;
-	*view = (struct io_map){p, size};
+	*view = (struct io_map){.data = p, .size = size};
 	return 0;
 }
 

@@ -88,6 +88,11 @@ struct hnsw *hnsw_import(const char *path, enum hnsw_format format, const struct
 		return NULL;
 	if (read_foreign(&f, format, (struct cursor){map.data, map.size}, err) == 0)
 		h = foreign_assemble(&f, how, err);
+	if (h && io_map_state(&map, path) == IO_CHANGED) {
+		err_set(err, ERR_CONFLICT, "'%s' was changed while it was read", path);
+		hnsw_free(h);
+		h = NULL;
+	}
 	foreign_release(&f);
 	io_map_close(&map);
 	return h;

@@ -66,6 +66,13 @@ static inline bool cursor_get(struct cursor *c, void *out, size_t n)
 	return p != NULL;
 }
 
+/* A number of links read again. */
+static inline uint32_t foreign_links_at_most(const struct foreign *f, uint32_t layer, uint32_t n)
+{
+	uint32_t room = layer ? f->m : f->m0;
+	return n < room ? n : room;
+}
+
 /* ERR_DATA "'x.bin' is no index of hnswlib, or is damaged: <what>". */
 int foreign_bad(const struct foreign *f, enum hnsw_format format, struct err *err,
 		const char *what);

@@ -88,7 +88,7 @@ static bool get_rooms(struct cursor *c, uint64_t *layers, uint64_t *m0, uint64_t
 
 static int read_links(struct foreign *f, struct cursor *c, uint64_t layers, struct err *err)
 {
-	uint64_t n, ends, total;
+	uint64_t n, ends, total, end = 0;
 	const unsigned char *levels = get_vector(c, 4, &n), *offsets = NULL;
 	if (levels && n == f->nodes)
 		offsets = get_vector(c, 8, &ends);
@@ -103,10 +103,11 @@ static int read_links(struct foreign *f, struct cursor *c, uint64_t layers, stru
 		return -1;
 	for (uint32_t i = 0; i < f->nodes; i++) {
 		int32_t level = i32_at(levels, i); /* counted from 1 */
-		f->at[i] = u64_at(offsets, i);
+		uint64_t next = u64_at(offsets, i + 1);
+		f->at[i] = i ? end : 0;
+		end = next;
 		if (level < 1 || (uint64_t)level > layers ||
-		    u64_at(offsets, i + 1) - f->at[i] != f->m0 + (uint64_t)(level - 1) * f->m ||
-		    u64_at(offsets, i + 1) > total)
+		    next - f->at[i] != f->m0 + (uint64_t)(level - 1) * f->m || next > total)
 			return bad(f, err, "level or offset of a node");
 		f->level[i] = (uint8_t)(level - 1);
 	}

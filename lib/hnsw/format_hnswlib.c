@@ -26,10 +26,12 @@ _Static_assert(sizeof(struct head) == 96, "the head is read and written as it is
 static uint32_t links(const struct foreign *f, uint32_t node, uint32_t layer, uint32_t *out)
 {
 	const unsigned char *p = f->graph + node * f->vector_stride;
-	uint16_t n;
+	uint16_t counted;
 	if (layer)
 		p = f->graph + f->at[node] + (layer - 1) * (4 + 4 * (size_t)f->m);
-	memcpy(&n, p, sizeof n);
+	memcpy(&counted, p, sizeof counted);
+	/* It was checked, but others may write into the file. */
+	uint32_t n = foreign_links_at_most(f, layer, counted);
 	memcpy(out, p + 4, n * sizeof *out);
 	return n;
 }

@@ -61,6 +61,8 @@ static uint32_t links(const struct foreign *f, uint32_t node, uint32_t layer, ui
 	const unsigned char *p = row_of(f, node, layer);
 	uint32_t n;
 	memcpy(&n, p, sizeof n);
+	/* It was checked, but others may write into the file. */
+	n = foreign_links_at_most(f, layer, n);
 	memcpy(out, p + 4, n * sizeof *out);
 	return n;
 }

@@ -109,7 +109,8 @@ struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *par
 struct hnsw *hnsw_append(const struct hnsw *old, const struct vec_set *set, uint32_t ef_search,
 			 const struct hnsw_build_opts *opts, struct err *err) MUST_CHECK;
 
-/* Write to a file, whole or not at all; format: hnsw-index(5). */
+/* Write to a file, whole or not at all; format: hnsw-index(5).  ERR_CONFLICT: the files that it was
+ * built from were changed meanwhile. */
 int hnsw_write(const struct hnsw *h, const char *path, struct err *err) MUST_CHECK;
 
 enum hnsw_open_mode {

@@ -318,3 +318,22 @@ int hnsw_load_vectors(struct hnsw *h, const uint32_t *node_of, struct par *par, 
 	free(j.row);
 	return ret;
 }
+
+/* ---- afterwards ---- */
+
+int hnsw_set_unchanged(const struct hnsw *h, struct err *err)
+{
+	struct digest rows = h->head.vectors_digest;
+	if (!h->set)
+		return 0;
+	digest_take(&rows, vec_shape_digest(h->head.dim, h->head.rows));
+	if (h->older) {
+		const struct hnsw_head *older = &h->older->head;
+		if (h->older->name && io_map_state(&h->older->map, h->older->name) == IO_CHANGED)
+			return err_set(err, ERR_CONFLICT, "'%s' was changed while it was read",
+				       h->older->name);
+		digest_take(&rows, older->vectors_digest);
+		digest_add(&rows, vec_shape_digest(older->dim, older->rows));
+	}
+	return vec_set_unchanged(h->set, hnsw_first_row(h), &rows, err);
+}

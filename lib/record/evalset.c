@@ -107,7 +107,7 @@ static void scan_truth(struct scan *s, struct evalset_query *q)
 			room = room ? 2 * room : 16;
 			char **grown = mem_resize(q->truth, room, sizeof *grown, &ignored);
 			if (!grown) {
-				scan_fail(s, "out of memory");
+				scan_fail(s, scan_no_memory);
 				return;
 			}
 			q->truth = grown;
@@ -157,7 +157,7 @@ static bool pad(struct scan *s, struct floats *f, uint64_t count)
 	}
 	while (f->n < count)
 		if (!push_float(f, 0)) {
-			scan_fail(s, "out of memory");
+			scan_fail(s, scan_no_memory);
 			return false;
 		}
 	return true;
@@ -183,7 +183,7 @@ static void scan_vector(struct scan *s, struct evalset *e, struct evalset_query 
 			return;
 		}
 		if (!push_float(f, (float)v)) {
-			scan_fail(s, "out of memory");
+			scan_fail(s, scan_no_memory);
 			return;
 		}
 	}
@@ -333,21 +333,12 @@ int evalset_parse(struct evalset *e, struct span text, struct err *err)
 
 /* ---- writing ---- */
 
-static void write_optional(struct json_out *j, const char *key, const char *text)
-{
-	json_key(j, key);
-	if (text)
-		json_str(j, span_of(text));
-	else
-		json_null(j);
-}
-
 static void write_query(struct json_out *j, const struct evalset *e, uint64_t i)
 {
 	const struct evalset_query *q = &e->query[i];
 	json_open(j, '{');
 	json_kv_cstr(j, "id", q->id);
-	write_optional(j, "query_text", q->text);
+	json_kv_cstr(j, "query_text", q->text ? q->text : ""); /* the original wants a string */
 	json_key(j, "ground_truth");
 	if (q->truth) {
 		json_open(j, '[');

@@ -15,7 +15,7 @@
 
 struct evalset_query {
 	char *id;
-	char *text;    /* NULL: null */
+	char *text;    /* NULL or "": none; written as "" */
 	char *exclude; /* an id that is no answer, or NULL */
 	char **truth;  /* ids of the nearest, nearest first; NULL: not computed */
 	uint32_t n_truth;

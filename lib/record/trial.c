@@ -28,22 +28,45 @@ static const struct {
 
 #define N_METRICS (sizeof metric_keys / sizeof metric_keys[0])
 
+static const struct {
+	const char *name;
+	size_t offset;
+} figure_keys[] = {
+    {"recall_lcb", offsetof(struct trial, recall_lcb)},
+    {"distances_per_query", offsetof(struct trial, distances_per_query)},
+    {"target_recall", offsetof(struct trial, target_recall)},
+    {"queries_at_target", offsetof(struct trial, at_target)},
+};
+
+/* Figures of ours that may be absent, or be something else in records of others. */
+static void scan_figure(struct scan *s, struct span key, struct trial *t)
+{
+	for (size_t i = 0; i < sizeof figure_keys / sizeof figure_keys[0]; i++)
+		if (span_is(key, figure_keys[i].name) && scan_peek(s) == '0') {
+			scan_f64(s, (double *)(void *)((char *)t + figure_keys[i].offset));
+			return;
+		}
+	scan_skip(s, NULL);
+}
+
 /* Returns a bit for each metric that was there. */
 static unsigned scan_metrics(struct scan *s, struct trial *t)
 {
 	struct metrics *m = &t->metrics;
-	unsigned seen = 0;
+	unsigned seen = 0, keys = 0;
+	size_t i = N_METRICS - 1;
 	struct span key;
 	if (!scan_object(s))
 		return 0;
 	while (scan_member(s, &key)) {
-		size_t i = 0;
-		while (i < N_METRICS && !span_is(key, metric_keys[i].name))
-			i++;
-		if (i == N_METRICS) {
-			if (!span_is(key, "recall_lcb") || scan_peek(s) != '0' ||
-			    !scan_f64(s, &t->recall_lcb))
-				scan_skip(s, NULL);
+		/* They mostly come in their order. */
+		size_t tried = 0;
+		do
+			i = i + 1 < N_METRICS ? i + 1 : 0;
+		while (!scan_key_is(s, key, metric_keys[i].name, &keys, (unsigned)i) &&
+		       ++tried < N_METRICS);
+		if (tried == N_METRICS) {
+			scan_figure(s, key, t);
 			continue;
 		}
 		char *at = (char *)m + metric_keys[i].offset;
@@ -75,44 +98,76 @@ static void scan_provenance(struct scan *s, struct trial *t)
 	}
 }
 
+/* What a rung is the beginning of. */
+static void scan_whole(struct scan *s, struct trial *t)
+{
+	struct span key;
+	if (scan_peek(s) != '{' || !scan_object(s)) {
+		scan_skip(s, NULL);
+		return;
+	}
+	while (scan_member(s, &key))
+		if (span_is(key, "vectors_digest") && scan_peek(s) == '"')
+			scan_string(s, &t->whole_digest);
+		else
+			scan_skip(s, NULL);
+}
+
 static int missing(const char *key, struct err *err)
 {
 	return err_set(err, ERR_DATA, "has no key '%s'", key);
+}
+
+/* What was there of a Trial so far. */
+struct parts {
+	bool config;
+	unsigned metrics; /* a bit for each */
+	unsigned keys;	  /* likewise */
+};
+
+static void scan_trial_key(struct scan *s, struct span key, struct trial *t, struct parts *parts)
+{
+	unsigned *seen = &parts->keys;
+	if (scan_key_is(s, key, "metrics", seen, 0))
+		parts->metrics = scan_metrics(s, t);
+	else if (scan_key_is(s, key, "config", seen, 1))
+		parts->config = config_scan(s, &t->config);
+	else if (scan_key_is(s, key, "id", seen, 2))
+		scan_string(s, &t->id);
+	else if (scan_key_is(s, key, "index_name", seen, 3))
+		scan_string(s, &t->index_name);
+	else if (scan_key_is(s, key, "eval_set", seen, 4))
+		scan_string(s, &t->eval_set);
+	else if (scan_key_is(s, key, "created_at", seen, 5))
+		scan_string(s, &t->created_at);
+	else if (scan_key_is(s, key, "note", seen, 6))
+		scan_optional(s, &t->note);
+	else if (span_is(key, "provenance"))
+		scan_provenance(s, t);
+	else if (span_is(key, "rung_of"))
+		scan_whole(s, t);
+	else if (span_is(key, "curve") && scan_peek(s) == '{')
+		scan_skip(s, &t->curve);
+	else
+		scan_skip(s, NULL);
 }
 
 int trial_parse(struct trial *t, struct span line, struct err *err)
 {
 	struct scan s;
 	struct span key;
-	bool config = false;
-	unsigned metrics = 0;
+	struct parts parts = {0};
 	memset(t, 0, sizeof *t);
-	t->line = line;
-	t->recall_lcb = NAN;
+	t->recall_lcb = t->distances_per_query = t->target_recall = t->at_target = NAN;
 	scan_init(&s, line);
+	t->line = (struct span){s.begin, (size_t)(s.end - s.begin)}; /* without a byte order mark */
 	if (scan_object(&s))
-		while (scan_member(&s, &key)) {
-			if (span_is(key, "metrics"))
-				metrics = scan_metrics(&s, t);
-			else if (span_is(key, "config"))
-				config = config_scan(&s, &t->config);
-			else if (span_is(key, "id"))
-				scan_string(&s, &t->id);
-			else if (span_is(key, "index_name"))
-				scan_string(&s, &t->index_name);
-			else if (span_is(key, "eval_set"))
-				scan_string(&s, &t->eval_set);
-			else if (span_is(key, "created_at"))
-				scan_string(&s, &t->created_at);
-			else if (span_is(key, "note"))
-				scan_optional(&s, &t->note);
-			else if (span_is(key, "provenance"))
-				scan_provenance(&s, t);
-			else
-				scan_skip(&s, NULL);
-		}
+		while (scan_member(&s, &key))
+			scan_trial_key(&s, key, t, &parts);
 	if (!scan_end(&s))
 		return scan_err(&s, err);
+	t->loose = s.loose;
+	t->loose_column = s.loose ? (size_t)(s.loose_at - s.begin) + 1 : 0;
 	if (!t->id.p)
 		return missing("id", err);
 	if (t->id.n == 0)
@@ -123,13 +178,18 @@ int trial_parse(struct trial *t, struct span line, struct err *err)
 		return missing("eval_set", err);
 	if (!t->created_at.p)
 		return missing("created_at", err);
-	if (!config)
+	if (!parts.config)
 		return missing("config", err);
 	for (size_t i = 0; i < N_METRICS; i++)
-		if (!(metrics >> i & 1))
+		if (!(parts.metrics >> i & 1))
 			return err_set(err, ERR_DATA, "has no key 'metrics.%s'",
 				       metric_keys[i].name);
 	return 0;
+}
+
+int trial_check_strict(const struct trial *t, struct err *err)
+{
+	return t->loose ? err_set(err, ERR_DATA, "column %zu: %s", t->loose_column, t->loose) : 0;
 }
 
 int trial_check_metrics(const struct trial *t, struct err *err)
@@ -214,6 +274,17 @@ int trial_write(struct buf *out, const struct trial_new *t, struct err *err)
 		json_kv_u64(&j, "disk_cached_bytes", t->disk_cached_bytes);
 	}
 	json_close(&j, '}');
+	if (t->whole_digest) {
+		json_key(&j, "rung_of");
+		json_open(&j, '{');
+		json_kv_u64(&j, "vectors", t->whole_rows);
+		json_kv_cstr(&j, "vectors_digest", t->whole_digest);
+		json_close(&j, '}');
+	}
+	if (t->curve) {
+		json_key(&j, "curve");
+		curve_write(&j, t->curve);
+	}
 	json_kv_cstr(&j, "created_at", now);
 	optional(&j, "note", t->note);
 	json_key(&j, "provenance");

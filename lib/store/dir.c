@@ -220,8 +220,14 @@ static int open_lock(struct store *s, const char *key, struct err *err)
 			    0666));
 	if (fd < 0) {
 		err_sys(err, "cannot open lock '%s'", path);
-	} else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		goto out;
+	}
+	bool known = fstat(fd, &st) == 0;
+	if (!known)
+		err_sys(err, "cannot stat lock '%s'", path);
+	else if (!S_ISREG(st.st_mode))
 		err_set(err, ERR_ENV, "cannot lock '%s': not a regular file", path);
+	if (!known || !S_ISREG(st.st_mode)) {
 		close(fd);
 		fd = -1;
 	}

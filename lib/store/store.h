@@ -55,7 +55,10 @@ int store_put(struct store *s, const char *key, struct span data, struct err *er
 int store_swap(struct store *s, const char *key, const struct store_tag *expect, struct span data,
 	       struct err *err) MUST_CHECK;
 
-/* Remove; a key that is not there is no failure. */
+/*
+ * Remove; a key that is not there is no failure.  Not durable, for it is not waited for: after a
+ * power failure the key may be there again.
+ */
 int store_delete(struct store *s, const char *key, struct err *err) MUST_CHECK;
 
 /* Names below a prefix, in byte order. */

@@ -69,7 +69,7 @@ int vec_read_bin(struct vec_found *f, enum vec_type type, struct span data, cons
 
 int vec_read_hvec(struct vec_found *f, struct span data, const char *name, struct err *err)
 {
-	struct io_map map = {(const unsigned char *)data.p, data.n};
+	struct io_map map = {.data = (const unsigned char *)data.p, .size = data.n};
 	struct chunk_set c;
 	struct hvec_head head;
 	if (chunk_read(&c, &map, HVEC_KIND, HVEC_VERSION, name, err) != 0)

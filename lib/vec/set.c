@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "vec/format_internal.h"
@@ -399,6 +400,7 @@ struct digest vec_shape_digest(uint32_t dim, uint64_t rows)
 
 struct digest_job {
 	const struct vec_set *set;
+	uint64_t first; /* number of row 0 */
 	struct digest_worker {
 		struct digest sum;
 		float *row;
@@ -415,21 +417,22 @@ static void digest_rows(void *ctx, uint64_t begin, uint64_t end, int thread)
 		w->failed = vec_set_row(j->set, i, w->row, &w->err) != 0;
 		for (uint32_t k = 0; k < j->set->dim; k++)
 			w->row[k] += 0.0f;
-		digest_add(&w->sum, vec_row_digest(w->row, j->set->dim, i));
+		digest_add(&w->sum, vec_row_digest(w->row, j->set->dim, j->first + i));
 	}
 }
 
-int vec_set_digest(const struct vec_set *s, struct par *par, struct digest *out, struct err *err)
+/* Add the digests of the rows, whose numbers begin with ${first}, to ${out}. */
+static int add_rows(const struct vec_set *s, uint64_t first, struct par *par, struct digest *out,
+		    struct err *err)
 {
 	size_t threads = (size_t)par_threads(par), dim = s->dim ? s->dim : 1;
-	struct digest_job j = {s, mem_zeroed(threads, sizeof *j.worker, err)};
+	struct digest_job j = {s, first, mem_zeroed(threads, sizeof *j.worker, err)};
 	float *rows = mem_array(threads, dim * sizeof *rows, err);
 	int ret = j.worker && rows ? 0 : -1;
 	for (size_t t = 0; ret == 0 && t < threads; t++)
 		j.worker[t].row = rows + t * dim;
 	if (ret == 0)
 		par_run(par, s->rows, 256, digest_rows, &j);
-	*out = vec_shape_digest(s->dim, s->rows);
 	for (size_t t = 0; ret == 0 && t < threads; t++) {
 		digest_add(out, j.worker[t].sum);
 		if (j.worker[t].failed) {
@@ -440,4 +443,44 @@ int vec_set_digest(const struct vec_set *s, struct par *par, struct digest *out,
 	free(rows);
 	free(j.worker);
 	return ret;
+}
+
+int vec_set_digest(const struct vec_set *s, struct par *par, struct digest *out, struct err *err)
+{
+	*out = vec_shape_digest(s->dim, s->rows);
+	return add_rows(s, 0, par, out, err);
+}
+
+/* ---- changes ---- */
+
+static int changed(const char *name, struct err *err)
+{
+	return err_set(err, ERR_CONFLICT, "'%s' was changed while it was read", name);
+}
+
+static bool has_rows(const struct vec_set *s, uint64_t first, const struct digest *rows)
+{
+	struct digest now = {0};
+	struct err ignored;
+	struct par *par = par_new(par_cores(), &ignored);
+	bool same = par && add_rows(s, first, par, &now, &ignored) == 0 && now.hi == rows->hi &&
+		    now.lo == rows->lo;
+	par_free(par);
+	return same;
+}
+
+int vec_set_unchanged(const struct vec_set *s, uint64_t first, const struct digest *rows,
+		      struct err *err)
+{
+	const struct vec_part *unsure = NULL;
+	for (size_t i = 0; i < s->parts; i++) {
+		const struct vec_part *p = &s->part[i];
+		if (i && p->map.data == p[-1].map.data)
+			continue; /* runs of one file */
+		enum io_state state = io_map_state(&p->map, p->name);
+		if (state == IO_CHANGED)
+			return changed(p->name, err);
+		unsure = state == IO_UNSURE ? p : unsure;
+	}
+	return !unsure || !rows || has_rows(s, first, rows) ? 0 : changed(unsure->name, err);
 }

@@ -164,6 +164,14 @@ int vec_set_check_ids(const struct vec_set *s, struct err *err) MUST_CHECK;
 int vec_set_digest(const struct vec_set *s, struct par *par, struct digest *out,
 		   struct err *err) MUST_CHECK;
 
+/*
+ * ERR_CONFLICT if a file was changed since it was opened, so that what was read of the set may be
+ * of two states.  ${rows}, if not NULL, is the sum of vec_row_digest() over its rows, whose
+ * numbers begin with ${first}: it decides where the times of the files do not.
+ */
+int vec_set_unchanged(const struct vec_set *s, uint64_t first, const struct digest *rows,
+		      struct err *err) MUST_CHECK;
+
 /* What row ${row} adds to the digest of a set; ${v}: ${dim} floats, -0 as 0. */
 struct digest vec_row_digest(const float *v, uint32_t dim, uint64_t row);
 

@@ -51,6 +51,15 @@ static void test_clock(void)
 	   "offsets are read");
 	ok(clock_parse(span_of("2024-02-29T00:00:00Z"), &us) == 0 && us == 1709164800000000u,
 	   "leap days");
+	ok(clock_parse(span_of("2026-02-30T00:00:00Z"), &us) != 0 &&
+	       clock_parse(span_of("2026-02-29T00:00:00Z"), &us) != 0 &&
+	       clock_parse(span_of("2100-02-29T00:00:00Z"), &us) != 0 &&
+	       clock_parse(span_of("2000-02-29T00:00:00Z"), &us) == 0 &&
+	       clock_parse(span_of("2026-04-31T00:00:00Z"), &us) != 0 &&
+	       clock_parse(span_of("2026-08-31T00:00:00Z"), &us) == 0 &&
+	       clock_parse(span_of("2026-12-31T00:00:00Z"), &us) == 0 &&
+	       clock_parse(span_of("2026-09-31T00:00:00Z"), &us) != 0,
+	   "days that are none");
 	ok(clock_parse(span_of("2026-13-01T00:00:00Z"), &us) != 0 &&
 	       clock_parse(span_of("yesterday"), &us) != 0 &&
 	       clock_parse(span_of("2026-04-16T15:26:21"), &us) != 0,
