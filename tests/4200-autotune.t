@@ -35,7 +35,7 @@ status 2 "m out of bounds" autotune -m 3 docs
 status 2 "a floor beyond 1" autotune --min-recall 1.05 docs
 status 1 "an index that is nowhere" autotune nowhere ev
 status 1 "an eval set that is nowhere" autotune --trust-stored docs nowhere
-check "a dead run is resumed" "rm -rf store/primary/_hnsw_trials store/primary/_hnsw_promotions; (autotune -q --trust-stored docs >/dev/null 2>&1 & pid=\$!; while ! ls store/primary/_hnsw_trials/docs/* >/dev/null 2>&1; do sleep 0.01; done; kill -9 \$pid; pkill -9 -f 'hnsw-b[ue].* docs' ; wait \$pid) 2>/dev/null; sleep 0.3; autotune --trust-stored docs | jq -e '.promoted and .trials == 5' && trial-list docs | jq -s 'map([.config.ef_construction, .config.ef_search]) | unique | length' | grep -qx 5"
+check "a dead run is resumed" "rm -rf store/primary/_hnsw_trials store/primary/_hnsw_promotions; (autotune -q --trust-stored docs >/dev/null 2>&1 & pid=\$!; while ! ls store/primary/_hnsw_trials/docs/* >/dev/null 2>&1; do sleep 0.01; done; kill -9 \$pid; wait \$pid) 2>/dev/null; autotune --trust-stored --wait docs | jq -e '.promoted and .trials == 5' && trial-list docs | jq -s 'map([.config.ef_construction, .config.ef_search]) | unique | length' | grep -qx 5"
 says "of the Trials are in the journal already" "without measuring again"
 
 mkdir tmp

@@ -26,7 +26,7 @@ fake() {
 genuine() { ln -sf "$bin/$1" "opt/bin/$1"; }
 # ended: nothing is left of a script, at once or soon
 ended() {
-	for _ in $(seq 100); do
+	for _ in $(seq 1200); do
 		[ -n "$(ls tmp)" ] || grep -lqsa "MARK=$dir" /proc/[0-9]*/environ || return 0
 		sleep 0.05
 	done
@@ -88,7 +88,7 @@ killed() { # SIGNAL SCRIPT
 	# What a shell runs beside itself ignores SIGINT.
 	MARK=$dir perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' "opt/bin/$2" docs >o2 2>e2 &
 	script=$!
-	for _ in $(seq 100); do
+	for _ in $(seq 1200); do
 		[ ! -e begun ] || break
 		sleep 0.05
 	done

@@ -164,7 +164,7 @@ status 6 "a program that is killed" env PATH="$dir/shim:$PATH" $fast once
 says "hnsw-build was killed by signal 9" "is told of"
 check "its event is put off" put_off
 check "as the log says" "cat $events/*/batch_* | grep trial_error | tail -n 1 | jq -e '.index_name == \"docs\" and (.retry_at | endswith(\"Z\"))' && autotune-agent status --text | grep -q '; again at '"
-check "and status" "$agent status | jq -e '.queue[0] | .state == \"retry\" and .attempts == 1 and .wait_secs <= 1'"
+check "and status" "$agent status | jq -e '.queue[0] | .attempts == 1 and (.state == \"retry\" and .wait_secs == 1 or .state == \"ready\")'"
 check "it holds up no other index" "$agent enqueue other; PATH=$dir/shim:\$PATH; touch calm; $fast once | jq -se 'map(.kind)[1] == \"trial_completed\" and all(.[]; .index_name == \"other\")'"
 check "and is done in its time" "sleep 1.1; PATH=$dir/shim:\$PATH $fast once | jq -se 'map(.kind) | index(\"trial_completed\")' && test ! -e $queue"
 # Whatever the limit cuts short: what was not done is still to be done.

@@ -110,11 +110,14 @@ finish() {
 
 # vectors ROWS DIM SEED [PREFIX]: deterministic JSONL with ids
 vectors() {
-	awk -v n="$1" -v d="$2" -v seed="$3" -v p="${4:-d}" 'BEGIN {
-		srand(seed)
+	# The rand() of some awks begins anew whatever the seed.
+	awk -v n="$1" -v d="$2" -v seed="$3" -v p="${4:-d}" '
+	function random() { return (x = x * 16807 % 2147483647) / 2147483647 }
+	BEGIN {
+		x = (seed * 1103515245 + 12345) % 2147483647
 		for (i = 0; i < n; i++) {
 			printf "{\"id\":\"%s%d\",\"vector\":[", p, i
-			for (j = 0; j < d; j++) printf "%s%.6f", j ? "," : "", rand() * 2 - 1
+			for (j = 0; j < d; j++) printf "%s%.6f", j ? "," : "", random() * 2 - 1
 			print "]}"
 		}
 	}'
