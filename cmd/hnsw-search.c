@@ -252,9 +252,6 @@ static int answer_texts(struct batch *b, struct operands *operands, const char *
 	struct embedding e;
 	struct buf lines = BUF_INIT;
 	const char *name = cli.operand[0];
-	if (operand_is_file(name))
-		cli_usage(&cli, "--texts is for an index of the store, not for a file: let embed "
-				"make vectors of them");
 	int ret = operand_embedding(operands, name, &e, err);
 	if (ret >= 0 && !e.embedder)
 		ret = err_set(err, ERR_DATA,
@@ -277,6 +274,9 @@ int main(int argc, char **argv)
 	cli_parse(&cli, argc, argv, 1, 2);
 	if (o.texts && o.format)
 		cli_usage(&cli, "--format is for vectors, not for texts");
+	if (o.texts && operand_is_file(cli.operand[0]))
+		cli_usage(&cli, "--texts is for an index of the store, not for a file: let embed "
+				"make vectors of them");
 	if (o.prefix && !o.texts)
 		cli_usage(&cli, "--prefix is for --texts");
 	struct operands operands = {.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
