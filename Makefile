@@ -9,6 +9,7 @@
 #   make interleave           stop one program at each call that changes state, run another
 #   make faults               let every call of every command fail once, or be the last one
 #   make bench-duel           live duels of equal and of faster indexes, with a load beside
+#   make bench-tuner          strategies of propose against exact tables
 #   make DEVELOPER=1          all warnings, as errors
 #   make SAN=address,undefined
 #   make fuzz FUZZ_SECONDS=60 FUZZ="index records"   fuzz the readers, with clang
@@ -73,7 +74,7 @@ cli_obj := $(patsubst %.c,$(OUT)/%.o,$(filter lib/cli/%,$(lib_src)))
 lib_obj := $(patsubst %.c,$(OUT)/%.o,$(filter-out lib/cli/%,$(lib_src)))
 library := $(OUT)/libhnsw-tools.a
 
-.PHONY: all interleave unit replay injector faults fuzz fuzzers demo check check-layers check-docs bench bench-duel chaos install uninstall clean print-out
+.PHONY: all interleave unit replay injector faults fuzz fuzzers demo check check-layers check-docs bench bench-duel bench-tuner chaos install uninstall clean print-out
 
 all: $(programs:%=$(OUT)/bin/%)
 	@ln -sfn $(OUT)/bin bin
@@ -134,7 +135,7 @@ $(OUT)/bin/%: $(OUT)/cmd/%.o $(cli_obj) $(library)
 	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # These calls come through the test first.
-$(OUT)/unit/durable: UNIT_WRAPS = $(patsubst %,-Wl$(comma)--wrap=%,fsync write linkat renameat mkdir readdir)
+$(OUT)/unit/durable: UNIT_WRAPS = $(patsubst %,-Wl$(comma)--wrap=%,fsync write linkat renameat mkdir open readdir)
 
 $(OUT)/unit/%: $(OUT)/tests/unit/%.o $(library)
 	@mkdir -p $(@D)
@@ -178,6 +179,9 @@ check-docs: all
 
 bench: all $(bench_src:tests/bench/%.c=$(OUT)/bench/%)
 	@tests/bench/run $(OUT) $(PART)
+
+bench-tuner: $(OUT)/bench/tuner_table $(OUT)/bench/tuner_replay $(OUT)/bench/generate
+	@tests/bench/tuner $(OUT)
 
 # Every point at which one program can be stopped while another runs.
 $(OUT)/faults/stop.so: tests/faults/stop.c

@@ -321,6 +321,13 @@ static int save_set(struct operands *operands, const struct evalset *e, struct e
 	return ret;
 }
 
+/* It is there as it should be; whoever wrote it may not have come to the end of it. */
+static int confirm_saved(struct operands *operands, struct err *err)
+{
+	struct catalog *c = operands_catalog(operands, err);
+	return c ? catalog_evalset_sync(c, o.index, err) : -1;
+}
+
 static int write_out(const struct evalset *e, struct err *err)
 {
 	struct io_file f;
@@ -544,6 +551,8 @@ int main(int argc, char **argv)
 	}
 	if (ret == 0 && (!save || o.save || !fresh))
 		ret = save ? save_set(&operands, &e, &err) : write_out(&e, &err);
+	else if (ret == 0)
+		ret = confirm_saved(&operands, &err);
 	if (ret == 0 && !fresh)
 		cli_note(&cli, "%llu queries, k=%u, metric %s, over %llu vectors%s",
 			 (unsigned long long)e.n, e.k, vec_metric_name(e.metric),

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* hnsw-bench - measure an index against an eval set */
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/host.h"
+#include "base/mem.h"
 #include "catalog/operand.h"
 #include "cli/cli.h"
 #include "cli/version.h"
@@ -16,16 +16,18 @@
 /* The curve's widths, if none are named. */
 #define FIRST_EF 10
 #define LAST_EF 200
+#define COUNT_EF (LAST_EF - FIRST_EF + 1)
 
 static struct {
 	struct cli_list ef, curve;
 	uint32_t threads, k;
 	struct bench_opts bench;
 	double target;
+	double confidence;
 	const char *index, *note, *store;
 	int vectors;
-	bool map;
-} o = {.bench = {.min_seconds = 0.3, .target_recall = 0.9}, .target = -1};
+	bool map, at_target;
+} o = {.bench = {.min_seconds = 0.3, .target_recall = 0.9}, .target = -1, .confidence = 0.99};
 
 static const struct cli_opt opts[] = {
     {'s', "ef-search", "LIST", "beam widths to measure, 10,20,40 or LO:HI (default: the index's)",
@@ -43,6 +45,13 @@ static const struct cli_opt opts[] = {
      CLI_F64, &o.bench.min_seconds, 0, 3600, NULL},
     {0, "target-recall", "R", "recall that a query, and the curve, should reach (default 0.9)",
      CLI_F64, &o.target, 0, 1, NULL},
+    {0, "at-target", NULL,
+     "measure at the least ef_search (10..200, or within -s LO:HI) that reaches the target, and at "
+     "1.8 times that",
+     CLI_FLAG, &o.at_target, 0, 0, NULL},
+    {0, "confidence", "P",
+     "certainty of the curve's lower bounds, and that the target is reached (default 0.99)",
+     CLI_F64, &o.confidence, 0.5, 0.999999, NULL},
     {0, "map", NULL, "map the index file instead of reading it into memory", CLI_FLAG, &o.map, 0, 0,
      NULL},
     CLI_OPT_VECTORS(&o.vectors),
@@ -90,7 +99,8 @@ static const char *index_name(const struct run *r, const char *operand, char **o
 }
 
 static int measure(struct run *r, struct bench *b, const struct hnsw_info *info, const char *name,
-		   double build_secs, const struct bench_curve *curve, uint32_t ef, struct err *err)
+		   const struct build_record *rec, const struct bench_curve *curve,
+		   const struct curve *compact, uint32_t ef, struct err *err)
 {
 	struct bench_result m;
 	char vectors[DIGEST_TEXT_MAX], graph[DIGEST_TEXT_MAX];
@@ -99,11 +109,14 @@ static int measure(struct run *r, struct bench *b, const struct hnsw_info *info,
 	digest_text(info->vectors_digest, vectors);
 	digest_text(info->graph_digest, graph);
 	struct trial_new t = {
+	    .curve = compact,
+	    .whole_digest = rec && rec->whole_digest[0] ? rec->whole_digest : NULL,
+	    .whole_rows = rec ? rec->whole_rows : 0,
 	    .index_name = name,
 	    .eval_set = r->set.name,
 	    .note = o.note,
-	    .config = {info->params.ef_construction, ef, info->params.m, info->params.seed},
-	    .metrics = {.build_time_secs = build_secs,
+	    .config = build_config(info, rec, ef),
+	    .metrics = {.build_time_secs = rec ? rec->build_time_secs : 0,
 			.search_latency_p50_us = m.p50_us,
 			.search_latency_p95_us = m.p95_us,
 			.search_latency_p99_us = m.p99_us,
@@ -143,19 +156,88 @@ static int measure(struct run *r, struct bench *b, const struct hnsw_info *info,
 	return io_sink_flush(&cli_out, err);
 }
 
+/* The least width of a curve that reaches the target, the greatest if none does. */
+static int reach(const struct bench *b, const struct bench_curve *c, uint32_t *ef, struct err *err)
+{
+	struct curve_point p;
+	for (size_t i = 0; i < c->n; i++) {
+		*ef = c->ef[i];
+		if (bench_curve_point(b, c, i, o.bench.target_recall, 1 - o.confidence, &p, err) != 0)
+			return -1;
+		if ((o.confidence <= 0.5 ? p.recall : p.lower) >= o.bench.target_recall)
+			return 0;
+	}
+	return 0;
+}
+
+/* Which widths to time: those asked for, or what reaches the target, and a second. */
+static int choose_widths(struct bench *b, const struct hnsw_info *info, uint32_t two[2],
+			 const uint32_t **ef, size_t *n, struct err *err)
+{
+	struct bench_curve c;
+	uint32_t all[COUNT_EF], lo = FIRST_EF, hi = LAST_EF;
+	*ef = o.ef.n ? o.ef.v : &info->params.ef_search;
+	*n = o.ef.n ? o.ef.n : 1;
+	if (!o.at_target)
+		return 0;
+	for (size_t i = 0; i < COUNT_EF; i++)
+		all[i] = FIRST_EF + (uint32_t)i;
+	if (bench_curve(b, o.ef.n ? o.ef.v : all, o.ef.n ? o.ef.n : COUNT_EF, &c, err) != 0)
+		return -1;
+	lo = c.ef[0];
+	hi = c.ef[c.n - 1];
+	int ret = reach(b, &c, &two[0], err);
+	two[1] = (uint32_t)(two[0] * 1.8);
+	if (two[1] > hi)
+		two[1] = two[0] * 5 / 9 > lo ? two[0] * 5 / 9 : lo;
+	bench_curve_release(&c);
+	*ef = two;
+	*n = two[0] == two[1] ? 1 : 2;
+	return ret;
+}
+
+/* The curve that each Trial carries; one pass gives it and the recall of what is timed. */
+static int compact_curve(const struct bench *b, const struct bench_curve *all, const uint32_t *width,
+			 size_t n, struct curve *out, struct err *err)
+{
+	*out = (struct curve){.point = mem_zeroed(n, sizeof *out->point, err),
+			      .n = n,
+			      .confidence = o.confidence,
+			      .target = o.bench.target_recall};
+	for (size_t i = 0; out->point && i < n; i++)
+		if (bench_curve_point(b, all, bench_curve_find(all, width[i]), o.bench.target_recall,
+				      1 - o.confidence, &out->point[i], err) != 0) {
+			curve_release(out);
+			return -1;
+		}
+	return out->point ? 0 : -1;
+}
+
 /* Timed Trials; the recall of all of them comes from one pass. */
 static int measure_all(struct run *r, struct bench *b, const struct hnsw_info *info,
-		       const char *name, double build_secs, struct err *err)
+		       const char *name, const struct build_record *rec, struct err *err)
 {
-	struct bench_curve curve;
-	const uint32_t *ef = o.ef.n ? o.ef.v : &info->params.ef_search;
-	size_t n = o.ef.n ? o.ef.n : 1;
-	int ret = bench_curve(b, ef, n, &curve, err);
-	if (ret != 0)
+	struct bench_curve curve = {0};
+	struct curve compact = {0};
+	const uint32_t *ef;
+	uint32_t two[2] = {LAST_EF, LAST_EF}, width[CURVE_POINTS_MAX];
+	size_t n, points = curve_widths(FIRST_EF, LAST_EF, width);
+	if (choose_widths(b, info, two, &ef, &n, err) != 0)
 		return -1;
+	uint32_t *all = mem_array(n + points, sizeof *all, err);
+	int ret = all ? 0 : -1;
+	if (ret == 0) {
+		memcpy(all, ef, n * sizeof *all);
+		memcpy(all + n, width, points * sizeof *all);
+		ret = bench_curve(b, all, n + points, &curve, err);
+	}
+	if (ret == 0)
+		ret = compact_curve(b, &curve, width, points, &compact, err);
 	for (size_t i = 0; ret == 0 && i < n; i++)
-		ret = measure(r, b, info, name, build_secs, &curve, ef[i], err);
+		ret = measure(r, b, info, name, rec, &curve, &compact, ef[i], err);
 	bench_curve_release(&curve);
+	curve_release(&compact);
+	free(all);
 	return ret;
 }
 
@@ -192,7 +274,7 @@ static int print_curve(struct bench *b, const struct hnsw_info *info, struct err
 {
 	struct bench_curve c;
 	struct cli_list all = o.curve;
-	uint32_t range[LAST_EF - FIRST_EF + 1];
+	uint32_t range[COUNT_EF];
 	size_t reached = SIZE_MAX;
 	double ties;
 	if (all.n == 0) {
@@ -217,6 +299,15 @@ static int print_curve(struct bench *b, const struct hnsw_info *info, struct err
 	return 0;
 }
 
+/* The answers may be of all vectors, then those among the rung's rows are found; or be of these. */
+static int init_rung(struct run *r, struct bench *b, const struct hnsw *h,
+		     const struct build_record *rec, struct err *err)
+{
+	if (strcmp(r->set.vectors_digest, rec->whole_digest) != 0)
+		return bench_init(b, h, &r->set, r->kernels, r->par, err);
+	return bench_init_own(b, h, &r->set, r->kernels, r->par, err);
+}
+
 /* Measure one index at every ef_search asked for. */
 static int bench_index(struct run *r, const char *operand, const struct build_record *rec,
 		       struct err *err)
@@ -230,20 +321,21 @@ static int bench_index(struct run *r, const char *operand, const struct build_re
 		return -1;
 	hnsw_info(h, false, &info);
 	digest_text(info.graph_digest, graph);
-	double build_secs = rec ? rec->build_time_secs : 0;
 	const char *name = index_name(r, operand, &owned);
 	int ret = 0;
 	if (rec && rec->graph_digest[0] && strcmp(rec->graph_digest, graph) != 0)
 		ret =
 		    err_set(err, ERR_DATA, "the build record of '%s' is of another graph", operand);
 	else
-		ret = name ? bench_init(&b, h, &r->set, r->kernels, r->par, err) : err_nomem(err);
+		ret = !name			    ? err_nomem(err)
+		      : rec && rec->whole_digest[0] ? init_rung(r, &b, h, rec, err)
+						    : bench_init(&b, h, &r->set, r->kernels, r->par, err);
 	if (ret != 0 && err->code == ERR_DATA)
 		(void)err_prefix(err, "eval set '%s', index '%s'", cli.operand[1], operand);
 	if (ret == 0 && o.curve.given)
 		ret = print_curve(&b, &info, err);
 	else if (ret == 0)
-		ret = measure_all(r, &b, &info, name, build_secs, err);
+		ret = measure_all(r, &b, &info, name, rec, err);
 	bench_release(&b);
 	hnsw_free(h);
 	free(owned);
@@ -285,9 +377,8 @@ static int bench_operand(struct run *r, const char *operand, struct err *err)
 	if (strcmp(operand, "-") == 0)
 		return bench_records(r, 0, "stdin", err);
 	if (operand_is_records(operand)) {
-		int fd = open(operand, O_RDONLY | O_CLOEXEC);
-		int ret = fd < 0 ? err_sys(err, "cannot open '%s'", operand)
-				 : bench_records(r, fd, operand, err);
+		int fd = io_open_input(operand, err);
+		int ret = fd < 0 ? -1 : bench_records(r, fd, operand, err);
 		if (fd >= 0)
 			close(fd);
 		return ret;

@@ -13,6 +13,7 @@
 #include "record/build.h"
 
 static struct {
+	uint32_t rung; /* of --config: build only so many rows */
 	uint32_t m, ef_construction, ef_search, threads;
 	uint64_t seed;
 	int metric, format, storage, like;
@@ -23,7 +24,7 @@ static struct {
 /* The original's library: M is a constant of it, 64 links on layer 0. */
 static const char *const like_names[] = {"instant-distance", NULL};
 static const struct config like_config = {
-    .ef_construction = 100, .ef_search = 100, .m = 32, .seed = 42};
+    .ef_construction = 100, .ef_search = 100, .m = 32, .seed = 42, .storage = HNSW_AUTO};
 
 static const struct cli_opt opts[] = {
     {'o', "output", "FILE", "the index file to write", CLI_STR, &o.output, 0, 0, NULL},
@@ -92,16 +93,17 @@ static int rung_path(uint64_t rows, struct buf *path, struct err *err)
 	return buf_ok(path, err);
 }
 
+/* All vectors, when the index has some of them. */
+static char whole_digest[DIGEST_TEXT_MAX];
+static uint64_t whole_rows;
+
 static void print_record(const struct hnsw *h, const char *path, double seconds)
 {
 	struct hnsw_info info;
 	hnsw_info(h, false, &info);
 	struct build_record r = {
 	    .index = (char *)(uintptr_t)path,
-	    .config = {.ef_construction = info.params.ef_construction,
-		       .ef_search = info.params.ef_search,
-		       .m = info.params.m,
-		       .seed = info.params.seed},
+	    .config = build_config(&info, NULL, info.params.ef_search),
 	    .vectors = info.rows,
 	    .dimensions = info.dim,
 	    .metric = info.params.metric,
@@ -111,6 +113,13 @@ static void print_record(const struct hnsw *h, const char *path, double seconds)
 	    .threads = (uint64_t)cli_threads(o.threads),
 	    .keep_pruned = info.params.keep_pruned,
 	};
+	if (whole_rows > info.rows) {
+		r.config.rung = (uint32_t)info.rows;
+		r.whole_rows = whole_rows;
+		memcpy(r.whole_digest, whole_digest, sizeof whole_digest);
+	}
+	/* As asked for: a config that leaves it open is to stay so. */
+	r.config.storage = (enum hnsw_storage)o.storage;
 	digest_text(info.vectors_digest, r.vectors_digest);
 	digest_text(info.graph_digest, r.graph_digest);
 	build_record_write(&cli_out.b, &r);
@@ -234,6 +243,9 @@ static int choose_params(struct hnsw_params *params, struct err *err)
 		c = like_config;
 	if (o.config && read_config(&c, err) != 0)
 		return -1;
+	if (o.storage == HNSW_AUTO)
+		o.storage = (int)c.storage;
+	o.rung = c.rung;
 	*params = (struct hnsw_params){
 	    .m = o.m ? o.m : c.m,
 	    .ef_construction = o.ef_construction ? o.ef_construction : c.ef_construction,
@@ -271,6 +283,29 @@ static int check_outputs(const struct vec_set *set, struct err *err)
 	return ret;
 }
 
+/* Remember what all vectors are, and leave of them in ${set} those of the rung, if there is one. */
+static int take_rung(struct vec_set *set, struct vec_set *all, uint64_t seed, struct par *par,
+		     struct err *err)
+{
+	struct digest d;
+	if (!o.rung && !o.rungs.n)
+		return 0;
+	if (o.rung && o.rungs.n)
+		return err_set(err, ERR_USAGE, "the config is of a rung already: leave out --rungs");
+	if (o.rung >= set->rows)
+		return err_set(err, ERR_DATA, "a rung of %u rows is no beginning of %llu rows",
+			       o.rung, (unsigned long long)set->rows);
+	if (vec_set_digest(set, par, &d, err) != 0)
+		return -1;
+	digest_text(d, whole_digest);
+	whole_rows = set->rows;
+	if (!o.rung)
+		return 0;
+	*all = *set;
+	*set = (struct vec_set)VEC_SET_INIT;
+	return vec_set_sample(all, seed, o.rung, NULL, set, err);
+}
+
 /*
  * Keep others from going on with the same index where it is, until this process ends: what one
  * of them wrote would be lost.  ERR_TEMP if one is at it, or has just replaced it.
@@ -300,7 +335,7 @@ int main(int argc, char **argv)
 {
 	struct err err = {0};
 	struct hnsw_params params;
-	struct vec_set set = VEC_SET_INIT;
+	struct vec_set set = VEC_SET_INIT, all = VEC_SET_INIT;
 	struct index_meta meta = {0};
 	struct par *par = NULL;
 	struct hnsw *h = NULL, *old = NULL;
@@ -323,7 +358,8 @@ int main(int argc, char **argv)
 				: meta.has_metric ? meta.metric
 						  : VEC_COSINE;
 	par = par_new(cli_threads(o.threads), &err);
-	if (!par || !(h = make(&set, &params, old, par, &seconds, &err)))
+	if (!par || take_rung(&set, &all, params.seed, par, &err) != 0 ||
+	    !(h = make(&set, &params, old, par, &seconds, &err)))
 		goto out;
 	if (hnsw_write(h, o.output, &err) != 0)
 		goto out;
@@ -334,6 +370,7 @@ out:
 	hnsw_free(old);
 	par_free(par);
 	vec_set_release(&set);
+	vec_set_release(&all);
 	index_meta_release(&meta);
 	operands_release(&operands);
 	free(o.rungs.v);

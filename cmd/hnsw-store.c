@@ -28,13 +28,13 @@ static const struct cli_opt opts[] = {
 };
 
 static struct cli cli = {
-    .usage = "list PREFIX\nget KEY\nput [--create] KEY <DATA\ndelete KEY\npath KEY\nlock [--wait "
+    .usage = "list PREFIX\nget KEY\nput [--create] KEY <DATA\ndelete KEY\nsync PREFIX\npath KEY\nlock [--wait "
 	     "S] KEY -- COMMAND [ARGUMENT...]",
     .about =
-	"Read and write the blobs of a store by key, BUCKET/..., as hnsw-store(5) names them.  "
-	"path\n"
-	"prints where a blob can be read as a local file.  lock runs a command that holds the\n"
-	"lock of a key (status 5 if it is taken).",
+	"Read and write the blobs of a store by key, BUCKET/..., as hnsw-store(5) names them.\n"
+	"sync makes durable what another process wrote at a prefix.  path prints where a blob can\n"
+	"be read as a local file.  lock runs a command that holds the lock of a key (status 5 if\n"
+	"it is taken).",
     CLI_OPTS(opts),
 };
 
@@ -107,6 +107,11 @@ static int do_delete(struct store *s, const char *key, struct err *err)
 	return store_delete(s, key, err);
 }
 
+static int do_sync(struct store *s, const char *key, struct err *err)
+{
+	return store_sync(s, key, err);
+}
+
 static int do_path(struct store *s, const char *key, struct err *err)
 {
 	int got = store_path(s, key, &cli_out.b, err);
@@ -132,7 +137,7 @@ static const struct {
 	int (*run)(struct store *s, const char *key, struct err *err);
 } verbs[] = {
     {"list", do_list},	   {"get", do_get},   {"put", do_put},
-    {"delete", do_delete}, {"path", do_path}, {"lock", do_lock},
+    {"delete", do_delete}, {"sync", do_sync}, {"path", do_path}, {"lock", do_lock},
 };
 
 /* The bucket's store and the rest of the key. */

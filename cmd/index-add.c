@@ -11,8 +11,9 @@ static struct {
 	const char *source, *bucket, *eval_set, *model, *model_version, *store;
 	uint64_t dimensions;
 	int metric;
+	double wait;
 	bool dry_run;
-} o = {.metric = -1};
+} o = {.metric = -1, .wait = 60};
 
 static const struct cli_opt opts[] = {
     {0, "source", "DATASET", "where its vectors are (default: the dataset of the same name)",
@@ -26,6 +27,7 @@ static const struct cli_opt opts[] = {
      VEC_MAX_DIM, NULL},
     {0, "model-name", "NAME", "the model its vectors come from", CLI_STR, &o.model, 0, 0, NULL},
     {0, "model-version", "TEXT", "and its version", CLI_STR, &o.model_version, 0, 0, NULL},
+    CLI_OPT_WAIT(&o.wait, "60"),
     CLI_OPT_DRY_RUN(&o.dry_run),
     CLI_OPT_STORE(&o.store),
 };
@@ -201,6 +203,8 @@ int main(int argc, char **argv)
 		ret = catalog_check_name("eval set", o.eval_set, &err);
 	if (ret == 0)
 		ret = catalog_open(&c, cli_store(o.store), false, &err);
+	if (ret == 0)
+		catalog_be_patient(&c, o.wait);
 	if (ret == 0)
 		ret = add(&c, cli.operand[0], &err);
 	catalog_close(&c);

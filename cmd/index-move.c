@@ -9,10 +9,12 @@
 
 static struct {
 	const char *store;
+	double wait;
 	bool dry_run;
-} o;
+} o = {.wait = 60};
 
 static const struct cli_opt opts[] = {
+    CLI_OPT_WAIT(&o.wait, "60"),
     CLI_OPT_DRY_RUN(&o.dry_run),
     CLI_OPT_STORE(&o.store),
 };
@@ -55,6 +57,8 @@ int main(int argc, char **argv)
 		ret = catalog_check_name("bucket", bucket, &err);
 	if (ret == 0)
 		ret = catalog_open(&c, cli_store(o.store), true, &err);
+	if (ret == 0)
+		catalog_be_patient(&c, o.wait);
 	if (ret == 0)
 		ret = catalog_index_move(&c, index, bucket, o.dry_run, &moved, &err);
 	if (ret == 0 && strcmp(moved.from, bucket) == 0)

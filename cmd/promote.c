@@ -43,10 +43,14 @@ static struct cli cli = {
     CLI_OPTS(opts),
 };
 
+/* From memory of our own, so that what looks it up needs less of the system's. */
 static const char *user_name(void)
 {
-	struct passwd *pw = getpwuid(geteuid());
-	return pw && pw->pw_name ? pw->pw_name : "unknown";
+	static char text[16384];
+	static struct passwd entry;
+	struct passwd *pw = NULL;
+	int failed = getpwuid_r(geteuid(), &entry, text, sizeof text, &pw);
+	return !failed && pw && pw->pw_name ? pw->pw_name : "unknown";
 }
 
 /* What --confirm names. */

@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* propose - print the next configs to try */
-#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "catalog/catalog.h"
 #include "cli/cli.h"
-#include "tune/propose.h"
-
-static const char *const strategies[] = {"egreedy", NULL};
+#include "tune/strategy.h"
 
 static struct {
-	const char *history, *champion, *pending, *store;
-	int strategy;
-	uint64_t count;
-} o = {.count = 1};
+	const char *history, *champion, *pending, *store, *strategy, *space;
+	struct tune_goal goal;
+	double timeout;
+	uint64_t count, rows;
+} o = {.count = 1, .strategy = "egreedy", .timeout = 60, .goal = TUNE_GOAL_DEFAULT};
 
 static const struct cli_opt opts[] = {
     {0, "history", "FILE",
@@ -23,7 +22,16 @@ static const struct cli_opt opts[] = {
     {0, "champion", "TRIAL_ID", "the champion in such a history", CLI_STR, &o.champion, 0, 0, NULL},
     {0, "pending", "FILE", "configs in flight (JSON lines), not to be proposed", CLI_STR,
      &o.pending, 0, 0, NULL},
-    {0, "strategy", "NAME", "egreedy (default)", CLI_NAME, &o.strategy, 0, 0, strategies},
+    {0, "strategy", "NAME",
+     "egreedy (default), model, or with a slash in it a command: Trials on its stdin, configs on "
+     "its stdout",
+     CLI_STR, &o.strategy, 0, 0, NULL},
+    {0, "timeout", "S", "seconds that such a command may take (default 60)", CLI_F64, &o.timeout,
+     0.001, 86400, NULL},
+    {0, "rows", "N", "rows of the index, for model, where no Trial tells it yet", CLI_U64, &o.rows,
+     0, 2147483647.0, NULL},
+    TUNE_GOAL_OPTIONS(o.goal),
+    TUNE_SEARCH_OPTIONS(o.goal, o.space),
     {'N', "count", "N", "how many to propose (default 1)", CLI_U64, &o.count, 1, 100000, NULL},
     CLI_OPT_STORE(&o.store),
 };
@@ -37,20 +45,26 @@ static struct cli cli = {
 };
 
 struct state {
-	struct propose_history h;
-	struct buf champion; /* its Trial's id; empty: none */
+	struct tune_history h;
+	const struct tune_strategy *strategy; /* NULL: a command */
+	struct buf champion;		      /* its Trial's id; empty: none */
+	struct buf lines;		      /* the Trials, for a command */
 };
 
 static int take_trial(void *ctx, const struct trial *t, struct err *err)
 {
 	struct state *s = ctx;
-	(void)err;
-	propose_add_trial(&s->h, &t->config);
 	if (s->champion.len && scan_text_is(t->id, buf_span(&s->champion))) {
-		s->h.has_champion = true;
-		s->h.champion = t->config;
+		s->h.pairs.has_champion = true;
+		s->h.pairs.champion = t->config;
 	}
-	return 0;
+	if (!s->strategy) {
+		buf_addspan(&s->lines, t->line);
+		buf_addc(&s->lines, '\n');
+		if (buf_ok(&s->lines, err) != 0)
+			return -1;
+	}
+	return tune_history_add(&s->h, t, err);
 }
 
 static int from_store(struct state *s, const char *index, struct err *err)
@@ -80,9 +94,9 @@ static int from_history(struct state *s, struct err *err)
 {
 	struct warn_to warn = cli_warn_to(&cli);
 	bool in = strcmp(o.history, "-") == 0;
-	int fd = in ? 0 : open(o.history, O_RDONLY | O_CLOEXEC);
+	int fd = in ? 0 : io_open_input(o.history, err);
 	if (fd < 0)
-		return err_sys(err, "cannot open '%s'", o.history);
+		return -1;
 	if (o.champion)
 		buf_adds(&s->champion, o.champion);
 	int ret = buf_ok(&s->champion, err);
@@ -99,9 +113,9 @@ static int read_pending(struct state *s, struct err *err)
 	struct io_lines lines;
 	struct span line;
 	bool in = strcmp(o.pending, "-") == 0;
-	int fd = in ? 0 : open(o.pending, O_RDONLY | O_CLOEXEC), got = -1;
+	int fd = in ? 0 : io_open_input(o.pending, err), got = -1;
 	if (fd < 0)
-		return err_sys(err, "cannot open '%s'", o.pending);
+		return -1;
 	if (io_lines_init(&lines, fd, o.pending, TRIAL_LINE_MAX, err) == 0) {
 		while ((got = io_lines_next(&lines, &line, err)) > 0) {
 			struct config c;
@@ -112,7 +126,10 @@ static int read_pending(struct state *s, struct err *err)
 						 (unsigned long long)lines.number);
 				break;
 			}
-			propose_add_pending(&s->h, &c);
+			if (tune_history_pending(&s->h, &c, err) != 0) {
+				got = -1;
+				break;
+			}
 		}
 		io_lines_release(&lines);
 	}
@@ -121,21 +138,96 @@ static int read_pending(struct state *s, struct err *err)
 	return got;
 }
 
+static void print_config(const struct config *c)
+{
+	struct json_out j = {.b = &cli_out.b};
+	config_write(&j, c);
+	buf_addc(&cli_out.b, '\n');
+}
+
 /* Print as many as there are; ERR_NO if there is not even one. */
 static int print_proposals(struct state *s, struct err *err)
 {
-	struct json_out j = {.b = &cli_out.b};
-	struct config c;
+	struct tune_proposal p;
 	uint64_t n = 0;
-	while (n < o.count && propose_egreedy(&s->h, &c)) {
-		if (config_check_bounds(&c, err) != 0)
-			return -1;
-		config_write(&j, &c);
-		buf_addc(&cli_out.b, '\n');
-		j.comma = false;
+	while (n < o.count && s->strategy->next(&s->h, &o.goal, &p, err) == 0) {
+		if (cli.verbose)
+			cli_note(&cli, "%s", p.why);
+		print_config(&p.config);
 		n++;
 	}
-	return n ? 0 : err_set(err, ERR_NO, "search space exhausted");
+	return n == o.count || (n && err->code == ERR_NO) ? 0 : -1;
+}
+
+/* What a command of the user's is run by: statuses of the one table, and a time limit. */
+static const char runner[] =
+    "timeout -k 1 \"$1\" sh -c \"$2\"; s=$?; case $s in 0 | 1) exit $s ;; "
+    "124) echo \"no answer within $1 s\" >&2; exit 5 ;; "
+    "137) echo \"it was killed\" >&2; exit 6 ;; "
+    "*) echo \"it ended with status $s\" >&2; exit 6 ;; esac";
+
+/* One line of what it printed. */
+static int take_answer(struct state *s, struct span line, uint64_t number, uint64_t *n,
+		       struct err *err)
+{
+	struct config c;
+	if (config_parse(line, &c, err) != 0)
+		return err_prefix(err, "line %llu is no config", (unsigned long long)number);
+	if (tune_space_check(&o.goal.space, &c, err) != 0)
+		return -1;
+	if (tune_history_tried(&s->h, &c))
+		return 0;
+	print_config(&c);
+	++*n;
+	return tune_history_pending(&s->h, &c, err);
+}
+
+/* Print what a command proposes, but what was tried. */
+static int ask_command(struct state *s, struct err *err)
+{
+	char seconds[32];
+	const char *argv[] = {"sh", "-c", runner, "sh", seconds, o.strategy, NULL};
+	struct buf out = BUF_INIT;
+	uint64_t n = 0, number = 0;
+	snprintf(seconds, sizeof seconds, "%.9g", o.timeout);
+	int ret = cli_run("", argv, buf_span(&s->lines), &out, err);
+	if (ret != 0 && err->code == ERR_NO)
+		ret = err_set(err, ERR_NO, "it has nothing to propose");
+	for (size_t at = 0; ret == 0 && at < out.len && n < o.count;) {
+		const char *from = out.data + at, *end = memchr(from, '\n', out.len - at);
+		struct span line = {from, end ? (size_t)(end - from) : out.len - at};
+		at += line.n + 1;
+		number++;
+		if (line.n)
+			ret = take_answer(s, line, number, &n, err);
+	}
+	if (ret == 0 && n == 0)
+		ret = err_set(err, ERR_NO, "it proposed nothing that was not tried");
+	buf_release(&out);
+	return ret == 0 ? 0 : err_prefix(err, "strategy '%s'", o.strategy);
+}
+
+/* The strategy by name, or by its slash a command; the goal is checked. */
+static int prepare(struct state *s, struct err *err)
+{
+	if (o.space && tune_space_parse(span_of(o.space), &o.goal.space, err) != 0)
+		return -1;
+	if (tune_goal_check(&o.goal, err) != 0)
+		return -1;
+	if (!strchr(o.strategy, '/') && !(s->strategy = tune_strategy_find(o.strategy, err)))
+		return -1;
+	return 0;
+}
+
+/* What the history leaves out. */
+static void tell_left_out(const struct state *s)
+{
+	if (s->h.others)
+		cli_note(&cli, "%llu Trials of other vectors or another eval set do not count",
+			 (unsigned long long)s->h.others);
+	if (s->h.broken)
+		cli_note(&cli, "%llu Trials with impossible figures do not count",
+			 (unsigned long long)s->h.broken);
 }
 
 int main(int argc, char **argv)
@@ -147,13 +239,23 @@ int main(int argc, char **argv)
 		cli_usage(&cli, o.history ? "--history takes no operand" : "no operand");
 	if (o.champion && !o.history)
 		cli_usage(&cli, "--champion belongs to --history");
-	int ret = o.history ? from_history(&s, &err) : from_store(&s, cli.operand[0], &err);
+	int ret = prepare(&s, &err);
+	if (ret == 0)
+		ret = o.history ? from_history(&s, &err) : from_store(&s, cli.operand[0], &err);
+	if (ret == 0)
+		tune_history_end(&s.h);
+	if (ret == 0 && s.h.rows == 0)
+		s.h.rows = o.rows;
 	if (ret == 0 && o.pending)
 		ret = read_pending(&s, &err);
-	if (ret == 0 && s.h.trials == 0)
+	if (ret == 0 && s.h.pairs.trials == 0 && s.h.n == 0 && s.strategy)
 		cli_note(&cli, "there are no Trials yet: proposing around the default");
+	if (ret == 0 && strcmp(o.strategy, "egreedy") != 0)
+		tell_left_out(&s);
 	if (ret == 0)
-		ret = print_proposals(&s, &err);
+		ret = s.strategy ? print_proposals(&s, &err) : ask_command(&s, &err);
 	buf_release(&s.champion);
+	buf_release(&s.lines);
+	tune_history_release(&s.h);
 	return cli_finish(&cli, ret == 0 ? 0 : cli_error(&cli, &err));
 }

@@ -8,11 +8,17 @@
 #include "cli/cli.h"
 #include "json/filter.h"
 #include "tune/best.h"
+#include "tune/decide.h"
 
 static struct {
 	const char *by, *jq, *exclude, *store;
 	double min_recall;
+	struct tune_goal goal;
 } o;
+
+/* What no option can say, so that any option of a goal shows. */
+static const struct tune_goal no_goal = {.target_recall = -1, .confidence = -1,
+					 .minimise = (enum tune_cost) - 1};
 
 static const struct cli_opt opts[] = {
     {0, "by", "RULE", "recall, latency, pareto, winner or frontier (default pareto)", CLI_STR,
@@ -23,19 +29,20 @@ static const struct cli_opt opts[] = {
      1, NULL},
     {0, "exclude", "FILE", "no Trial with one of these configs (JSON lines)", CLI_STR, &o.exclude,
      0, 0, NULL},
+    TUNE_GOAL_OPTIONS(o.goal),
     CLI_OPT_STORE(&o.store),
 };
 
 static struct cli cli = {
-    .usage = "[--by RULE | --jq EXPR] NAME",
-    .about = "Print the best Trial of index NAME, or of those on stdin (NAME is -).  Exits 1, "
-	     "silently,\n"
-	     "if there is none.",
+    .usage = "[--by RULE | --jq EXPR | --target-recall R ...] NAME",
+    .about = "Print the best Trial of index NAME, or of those on stdin (NAME is -), by a rule, or by\n"
+	     "a goal the cheapest that meets it.  Exits 1 if there is none, and by a goal tells why.",
     CLI_OPTS(opts),
 };
 
 struct state {
-	bool front;
+	bool front, by_goal;
+	struct tune_history history; /* by goal */
 	struct best best;
 	struct frontier frontier;
 	struct json_filter *filter;
@@ -46,7 +53,8 @@ struct state {
 
 static bool admitted(const struct state *s, const struct trial *t)
 {
-	if ((float)t->metrics.recall_at_k < (float)o.min_recall)
+	/* A rung has some of the rows only: its figures are those of another, easier index. */
+	if (t->config.rung || (float)t->metrics.recall_at_k < (float)o.min_recall)
 		return false;
 	for (size_t i = 0; i < s->n_excluded; i++)
 		if (config_same(&s->excluded[i], &t->config))
@@ -91,6 +99,8 @@ static int take_trial(void *ctx, const struct trial *t, struct err *err)
 		return 0;
 	if (s->filter)
 		return json_filter_add(s->filter, t->line, err);
+	if (s->by_goal)
+		return tune_history_add(&s->history, t, err);
 	return s->front ? frontier_consider(&s->frontier, t, err) : best_consider(&s->best, t, err);
 }
 
@@ -117,11 +127,31 @@ static int read_excluded(struct state *s, struct err *err)
 	return ret;
 }
 
+/* Whether an option told of a goal; what none told of is as usual then. */
+static bool take_goal(void)
+{
+	const struct tune_goal usual = TUNE_GOAL_DEFAULT;
+	if (memcmp(&o.goal, &no_goal, sizeof no_goal) == 0)
+		return false;
+	if (o.goal.target_recall < 0)
+		o.goal.target_recall = usual.target_recall;
+	if (o.goal.confidence < 0)
+		o.goal.confidence = usual.confidence;
+	if (o.goal.minimise == no_goal.minimise)
+		o.goal.minimise = usual.minimise;
+	o.goal.space = tune_space_widest;
+	o.goal.space.es = (struct tune_range){1, UINT32_MAX};
+	return true;
+}
+
 static int prepare(struct state *s, struct err *err)
 {
 	enum best_rule rule = BEST_PARETO;
-	if (o.by && o.jq)
-		cli_usage(&cli, "only one of --by and --jq can be meant");
+	s->by_goal = s->history.keep_lines = take_goal();
+	if ((o.by != NULL) + (o.jq != NULL) + s->by_goal > 1)
+		cli_usage(&cli, "only one of --by, --jq and a goal can be meant");
+	if (s->by_goal && tune_goal_check(&o.goal, err) != 0)
+		return -1;
 	s->front = o.by && strcmp(o.by, "frontier") == 0;
 	if (o.by && !s->front && best_rule_parse(span_of(o.by), &rule) != 0)
 		cli_usage(&cli, "unknown rule '%s', expected one of %s", o.by, best_rule_names);
@@ -135,17 +165,38 @@ static int read_trials(struct state *s, const char *name, struct err *err)
 {
 	struct catalog c = {.warn = cli_warn_to(&cli)};
 	if (strcmp(name, "-") == 0)
-		return trial_stream_read(0, "stdin", false, take_trial, s, &c.warn, err);
+		return trial_stream_read(0, "stdin", s->by_goal, take_trial, s, &c.warn, err);
 	if (catalog_check_name("index", name, err) != 0 ||
 	    catalog_open(&c, cli_store(o.store), true, err) != 0)
 		return -1;
 	struct catalog_index x;
 	int ret = catalog_index_open(&c, name, &x, err);
 	if (ret == 0)
-		ret = trial_log_read(x.bucket, name, false, take_trial, s, &c.warn, err);
+		ret = trial_log_read(x.bucket, name, s->by_goal, take_trial, s, &c.warn, err);
 	catalog_index_release(&x);
 	catalog_close(&c);
 	return ret;
+}
+
+/* The Trial by the goal becomes the best; ERR_NO and why if none meets it. */
+static int choose(struct state *s, struct err *err)
+{
+	struct tune_choice choice;
+	tune_history_end(&s->history);
+	if (s->history.others)
+		cli_note(&cli, "%llu Trials of other vectors or another eval set do not count",
+			 (unsigned long long)s->history.others);
+	if (tune_decide(&s->history, &o.goal, true, &choice, err) != 0)
+		return -1;
+	/* What is said on lack of recall is for who goes on looking. */
+	bool advise = choice.n && choice.best[0].recall >= tune_goal_target(&o.goal);
+	if (choice.verdict != TUNE_REACHED)
+		return err_set(err, ERR_NO, "%s%s%s", choice.reason,
+			       advise && choice.advice[0] ? ": " : "",
+			       advise ? choice.advice : "");
+	s->best.any = true;
+	buf_addspan(&s->best.line, buf_span(&choice.best[0].timing->line));
+	return buf_ok(&s->best.line, err);
 }
 
 /* Print the answer; false if there is none. */
@@ -167,6 +218,7 @@ int main(int argc, char **argv)
 {
 	struct err err = {0};
 	struct state s = {0};
+	memcpy(&o.goal, &no_goal, sizeof no_goal);
 	cli_parse(&cli, argc, argv, 1, 1);
 	int ret = prepare(&s, &err);
 	if (ret == 0)
@@ -174,10 +226,11 @@ int main(int argc, char **argv)
 	if (ret == 0 && s.filter)
 		ret = json_filter_finish(s.filter, &err);
 	if (ret == 0)
-		ret = best_end(&s.best, &err);
+		ret = s.by_goal ? choose(&s, &err) : best_end(&s.best, &err);
 	int status = ret != 0 ? cli_error(&cli, &err) : print_answer(&s) ? 0 : ERR_NO;
 	best_release(&s.best);
 	frontier_release(&s.frontier);
+	tune_history_release(&s.history);
 	json_filter_free(s.filter);
 	free(s.excluded);
 	return cli_finish(&cli, status);

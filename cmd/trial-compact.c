@@ -7,16 +7,18 @@
 static struct {
 	bool zstd, dry_run;
 	const char *store;
-} o;
+	double wait;
+} o = {.wait = 60};
 
 static const struct cli_opt opts[] = {
     {0, "zstd", NULL, "compress the new batch", CLI_FLAG, &o.zstd, 0, 0, NULL},
+    CLI_OPT_WAIT(&o.wait, "60"),
     CLI_OPT_DRY_RUN(&o.dry_run),
     CLI_OPT_STORE(&o.store),
 };
 
 static struct cli cli = {
-    .usage = "[--zstd] [-n] NAME",
+    .usage = "[options] NAME",
     .about =
 	"Merge the batches of index NAME's journal into one.  Lines are copied byte for byte;\n"
 	"readers and writers may go on meanwhile.",
@@ -32,9 +34,12 @@ int main(int argc, char **argv)
 	struct json_out j = {.b = &cli_out.b};
 	cli_parse(&cli, argc, argv, 1, 1);
 	const char *name = cli.operand[0];
+	c.warn = cli_warn_to(&cli);
 	int ret = catalog_check_name("index", name, &err);
 	if (ret == 0)
 		ret = catalog_open(&c, cli_store(o.store), true, &err);
+	if (ret == 0)
+		catalog_be_patient(&c, o.wait);
 	if (ret == 0)
 		ret = (o.dry_run ? catalog_index_open : catalog_index_hold)(&c, name, &x, &err);
 	if (ret == 0)

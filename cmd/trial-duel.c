@@ -129,8 +129,7 @@ static double shown(double evidence)
 static void write_side(struct json_out *j, const char *key, const struct side *s,
 		       const struct duel_side *d)
 {
-	struct config config = {s->info.params.ef_construction, s->ef, s->info.params.m,
-				s->info.params.seed};
+	struct config config = build_config(&s->info, s->has_record ? &s->record : NULL, s->ef);
 	json_key(j, key);
 	json_open(j, '{');
 	json_kv_cstr(j, "index", s->has_record ? s->record.index : s->operand);

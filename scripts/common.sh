@@ -331,5 +331,5 @@ run_again() {
 
 # config_text JSON: as people read it
 config_text() {
-	printf '%s\n' "$1" | jq -r '"ef_construction=\(.ef_construction) ef_search=\(.ef_search) seed=\(.seed // 42) m=\(.m // 32)"'
+	printf '%s\n' "$1" | jq -r '"ef_construction=\(.ef_construction) ef_search=\(.ef_search) seed=\(.seed // 42) m=\(.m // 32)\(if .storage then " storage=\(.storage)" else "" end)"'
 }

@@ -267,10 +267,10 @@ test $signals -eq 0
 report $? "flipped bytes: refused, or a sound index"
 
 # ---- built as instant-distance builds ----
-check "--like instant-distance" "hnsw-build -q --storage f32 --like instant-distance v.fvecs -o like.hnsw | jq -e '.config == {ef_construction: 100, ef_search: 100, seed: 42, m: 32} and .keep_pruned'"
+check "--like instant-distance" "hnsw-build -q --storage f32 --like instant-distance v.fvecs -o like.hnsw | jq -e '.config == {ef_construction: 100, ef_search: 100, seed: 42, m: 32, storage: \"f32\"} and .keep_pruned'"
 check "rows of links are full" "hnsw-info --check like.hnsw | jq -e '.keep_pruned and .m0 == 64 and .mean_degree > 63'"
 check "threads do not matter" "hnsw-build -q --storage f32 -t 1 --like instant-distance v.fvecs -o b.hnsw && cmp like.hnsw b.hnsw"
-check "options go before it" "hnsw-build -q --storage f32 --like instant-distance -m 6 -c 40 -s 50 v.fvecs -o b.hnsw | jq -e '.config == {ef_construction: 40, ef_search: 50, seed: 42, m: 6} and .keep_pruned'"
-check "so does a config" "echo '{\"ef_construction\":33,\"ef_search\":44}' | hnsw-build -q --storage f32 --like instant-distance --config - v.fvecs -o b.hnsw | jq -e '.config == {ef_construction: 33, ef_search: 44, seed: 42, m: 32}'"
+check "options go before it" "hnsw-build -q --storage f32 --like instant-distance -m 6 -c 40 -s 50 v.fvecs -o b.hnsw | jq -e '.config == {ef_construction: 40, ef_search: 50, seed: 42, m: 6, storage: \"f32\"} and .keep_pruned'"
+check "so does a config" "echo '{\"ef_construction\":33,\"ef_search\":44}' | hnsw-build -q --storage f32 --like instant-distance --config - v.fvecs -o b.hnsw | jq -e '.config == {ef_construction: 33, ef_search: 44, seed: 42, m: 32, storage: \"f32\"}'"
 check "otherwise pruned links are not kept" "hnsw-info a.hnsw | jq -e '.keep_pruned | not'"
 finish

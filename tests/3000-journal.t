@@ -93,6 +93,18 @@ trial third 1 1 1 1 order >$j/order/batch_00000000000000000030.jsonl
 check "order is by stamp, then by line" "trial-list order | jq -r .id | tr '\n' ' ' | grep -qx 'first second third '"
 check "a batch is never overwritten" "before=\$(ls $j/order); trial fourth 1 1 1 1 order | trial-append order >o2; test \$(ls $j/order | wc -l) -eq 3"
 
+# The clock was ahead when the last batch was written.
+mkdir $j/ahead
+trial a1 1 1 1 1 ahead >$j/ahead/batch_00004102444800000000.jsonl
+check "stamps increase though the clock was set back" "for n in 2 3; do trial a\$n 1 1 1 1 ahead | trial-append ahead >/dev/null || exit 1; done; ls $j/ahead | tr '\n' ' ' | grep -qx 'batch_00004102444800000000.jsonl batch_00004102444800000001.jsonl batch_00004102444800000002.jsonl '"
+check "and so does the order" "trial-list ahead | jq -r .id | tr '\n' ' ' | grep -qx 'a1 a2 a3 '"
+check "also after a compaction" "trial-compact ahead && trial a4 1 1 1 1 ahead | trial-append ahead && trial-list ahead | jq -r .id | tr '\n' ' ' | grep -qx 'a1 a2 a3 a4 '"
+
+# ---- a limit of file sizes ----
+status 6 "a batch above ulimit -f" "for i in 1 2 3 4; do trial f\$i 1 1 1 1 full; done >four; ulimit -f 1; trial-append full <four"
+says "File too large" "says why"
+check "nothing of it is there" "test -z \"\$(ls -A $j/full)\""
+
 for last in 18446744073709551616 99999999999999999999; do
 	trial last 1 1 1 1 order >$j/order/batch_$last.jsonl
 	ls $j/order >l1
@@ -126,6 +138,9 @@ check "nothing left to do" "trial-compact race | jq -e '.batches == 0'"
 check "malformed lines are copied too" "trial-compact m >o2 2>/dev/null; grep -q 'torn {' $j/m/batch_compacted_*"
 check "a dry run changes nothing" "ls $j/batch >l1; trial-compact -n batch | jq -e '.batches == 3' && ls $j/batch | cmp - l1"
 status 1 "no journal" trial-compact nothing
+status 5 "not while another compacts it" "hnsw-store lock primary/_hnsw_trials/batch -- trial-compact --wait 0 batch"
+says "'_hnsw_trials/batch' is locked by another process" "says why"
+check "which is waited for" "hnsw-store lock primary/_hnsw_trials/batch -- sleep 1 & sleep 0.2; trial-compact -n batch && wait"
 # What a crash leaves: the new batch and the oldest of its inputs.
 mkdir $j/crash
 trial c1 1 1 1 1 crash >$j/crash/batch_00000000000000000001.jsonl
@@ -135,6 +150,12 @@ cat $j/crash/batch_0* >$j/crash/batch_compacted_00000000000000000003.jsonl
 for left in 3 2 1; do
 	check "$left inputs left behind: each Trial once, in order" "trial-list crash | jq -r .id | tr '\n' ' ' | grep -qx 'c1 c2 c3 '"
 	rm $j/crash/batch_0000000000000000000$left.jsonl
+done
+# A power cut may undo removals in any order.
+for left in 1 2 3 '1 2' '1 3' '2 3' '1 2 3'; do
+	for n in $left; do trial c$n 1 1 1 1 crash >$j/crash/batch_0000000000000000000$n.jsonl; done
+	check "inputs $left left behind: each Trial once, in order" "trial-list crash | jq -r .id | tr '\\n' ' ' | grep -qx 'c1 c2 c3 '"
+	rm $j/crash/batch_0*
 done
 trial c1 1 1 1 1 crash >$j/crash/batch_00000000000000000001.jsonl
 check "the next compaction drops what is there twice" "trial-compact crash | jq -e '.lines == 3' && trial-list crash | test \$(wc -l) -eq 3"

@@ -83,4 +83,40 @@ for n in 10 100 300 600; do
 	want=$(jq -s -r '(map(.metrics.recall_at_k) | max) as $r | map(select($r - .metrics.recall_at_k < 0.0001)) | to_entries | min_by([.value.metrics.search_latency_p50_us, .value.metrics.build_time_secs, .key]).value.id' some)
 	same "$want" "the winner of $n, many alike" "trial-best --by winner - <some | jq -r .id"
 done
+check "a rung is never the best" "(trial a 80 30 0.9 500; trial b 80 30 1.0 1 | jq -c '.config.rung = 1000') | trial-best --by recall - | jq -e '.id == \"a\"'"
+
+# ---- by a goal ----
+sure() { trial "$@" | sed 's/"eval_queries":10,/"eval_queries":100000,/'; }
+(
+	sure slow 80 30 0.97 900
+	sure good 81 30 0.95 500
+	sure fast 82 30 0.89 100
+	trial unproven 83 30 0.99 50
+	sure big 84 30 0.96 400 | sed 's/"memory_bytes":1000/"memory_bytes":9000/'
+	sure rung 85 30 0.99 1 | jq -c '.config.rung = 50'
+) >goal
+by_goal() { trial-best "$@" - <goal | jq -r .id; }
+same big "the cheapest that proves the target" by_goal --target-recall 0.9
+same slow "a greater target" by_goal --target-recall 0.965
+same fast "a lesser target" by_goal --target-recall 0.8
+same unproven "by the mean, without proof" by_goal --target-recall 0.9 --confidence 0.5
+same good "a limit of memory" by_goal --target-recall 0.9 --max-memory 5000
+same good "the target is 0.9 by default; the least memory, then the fastest" by_goal --minimise memory
+same big "any option makes a goal" by_goal --minimise latency
+same slow "only those that --exclude leaves" "jq -c 'select(.id == \"good\" or .id == \"big\") | .config' goal >no2; trial-best --target-recall 0.9 --exclude no2 - <goal | jq -r .id"
+check "the Trial is printed verbatim" "trial-best --target-recall 0.9 - <goal >o1; grep '\"big\"' goal | cmp - o1"
+check "the latest Trial of a config, from a journal" "(cat goal; sure again 84 30 0.96 410 | sed 's/\"memory_bytes\":1000/\"memory_bytes\":9000/') | sed 's/\"index_name\":\"x\"/\"index_name\":\"goal\"/' | trial-append -q goal >o1; trial-best --target-recall 0.9 goal | jq -e '.id == \"again\"'"
+check "another eval set does not count" "(sure other 20 30 0.99 1 x ',\"provenance\":{\"vectors_digest\":\"1\",\"eval_digest\":\"1\"}'; cat goal) | trial-best --target-recall 0.9 - | jq -e '.id == \"big\"'"
+says "1 Trials of other vectors or another eval set do not count" "which is said"
+status 1 "a target that none reaches" "trial-best --target-recall 0.999 - <goal"
+says "nothing that was tried meets the goal" "is told of"
+status 1 "a target that is not proven" "grep unproven goal | trial-best --target-recall 0.9 -"
+says "queries are needed" "is told of, and what would prove it"
+status 1 "a limit that none keeps" "trial-best --target-recall 0.8 --max-latency 10 - <goal"
+says "a limit of the goal is not met" "is told of"
+check "and nothing is printed" "test ! -s out"
+status 2 "a goal and a rule" trial-best --by recall --target-recall 0.9 x
+status 2 "a goal and an expression" trial-best --jq . --minimise memory x
+status 2 "a target beyond 1" trial-best --target-recall 1.1 x
+status 2 "no target" trial-best --target-recall 0 x
 finish

@@ -45,6 +45,9 @@ for bad in x 10 10x 0800x400 800x0400 1x1 100000x10 10x10x10 -5x10; do
 done
 status 2 "a bad axis" trial-plot -x mood x
 status 2 "a target beyond 1" trial-plot --target-recall 1.5 x
+check "Trials of rungs are left out" "trial-plot - <five >o1; (cat five; trial r 40 20 1 1 | jq -c '.config.rung = 50 | .provenance.vectors_digest = \"r\"') | trial-plot - >o2; cmp o1 o2"
+says "1 of 6 Trials left out" "which is said"
+status 1 "nothing but rungs" "trial r 40 20 1 1 | jq -c '.config.rung = 50' | trial-plot -"
 
 # ---- text for a terminal ----
 bytes=$(printf 'a\033[2J\302\233b\177\342\200\256c\342\201\246\342\200\250\377\355\240\200\300\200\303\251\360\237\230\200\342\202')

@@ -34,6 +34,11 @@ check "--expect what is" promote --expect e x b
 status 4 "--expect nothing" promote --expect "" x a
 status 4 "so for rollback" rollback --expect e x
 check "rollback --expect" rollback --expect b x
+trial rung 80 30 1.0 1 | jq -c '.config.rung = 50' | trial-append x >out
+status 1 "a Trial of a rung is never promoted" promote x rung
+says "Trial 'rung' is of a rung of 50 rows, expected one of all rows of the index" "is told of"
+status 1 "nor on stdin" "trial-list x | jq -c 'select(.id == \"rung\")' | promote --trust-stored --if-better x"
+check "nothing has changed" "promoted --full x | jq -e '.current.trial_id == \"e\"'"
 check "if better: it is (recall)" promote --trust-stored --if-better x b
 status 1 "not if p50 is higher at equal recall" promote --trust-stored --if-better x c
 says "does not beat the champion's recall=1.0000 p50=873.0us" "is told of"
@@ -123,5 +128,8 @@ rm -f held
 mkfifo store/$key.new && mv store/$key.new store/$key
 status 6 "a FIFO as promotion file" promoted x
 says "not a regular file" "is refused, not waited for"
+rm store/$key
+status 3 "a promotion file with a rung" "echo '{\"index_name\":\"x\",\"current\":{\"config\":{\"ef_construction\":80,\"ef_search\":30,\"rung\":50},\"trial_id\":\"t\"}}' >store/$key; promoted x"
+says "the config is of a rung, expected one of all rows" "is told of"
 rm store/$key
 finish

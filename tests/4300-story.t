@@ -30,7 +30,7 @@ check "restart: another place, another day, only the files" "promoted --full thr
 check "activation" activate threat_intel_v1
 says "building HNSW ef_construction=80 ef_search=30 seed=42 m=16" "builds with what was promoted, and says so"
 check "it answers" "echo '{\"id\":\"q\",\"text\":\"hospital records encrypted by phishing\"}' | embed --embedder hash:64 | hnsw-search -k 3 threat_intel_v1 | jq -e '(.hits | length) == 3'"
-check "everything is plain JSON for jq" "find store -name '*.json' -o -name '*.jsonl' | while read -r f; do jq -e . \$f >/dev/null || exit 1; done"
+check "everything is plain JSON for jq" "find store -name .locks -prune -o -name '*.json*' -print | while read -r f; do jq -e . \$f >/dev/null || exit 1; done"
 
 # The parts compose without any of the scripts.
 check "propose | build | bench | append | promote" "

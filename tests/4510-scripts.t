@@ -62,6 +62,13 @@ echo '[ "$3" = lock ] || kill -9 $$; exec '"$bin"'/hnsw-store "$@"' | fake hnsw-
 status 6 "hnsw-store is killed under activate" opt/bin/activate -q docs
 says "hnsw-store was killed by signal 9" "is told of"
 genuine hnsw-store
+for program in hnsw-build hnsw-bench; do
+	echo 'kill -9 $$' | fake $program
+	status 6 "$program is killed under autotune" opt/bin/autotune -q --grid 20/20 docs
+	says "$program was killed by signal 9" "is told of"
+	check "nothing is left" ended
+	genuine $program
+done
 echo "exit 6" | fake index-list
 status 6 "index-list that fails is no index without an eval set" opt/bin/autotune docs
 check "of autotune either" "! grep -q 'of its own' err"
@@ -76,10 +83,10 @@ exec sleep 60
 END
 BEGUN=$dir/begun
 export BEGUN
-killed() { # SIGNAL
+killed() { # SIGNAL SCRIPT
 	rm -f begun
 	# What a shell runs beside itself ignores SIGINT.
-	MARK=$dir perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' opt/bin/activate docs >o2 2>e2 &
+	MARK=$dir perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' "opt/bin/$2" docs >o2 2>e2 &
 	script=$!
 	for _ in $(seq 100); do
 		[ ! -e begun ] || break
@@ -89,12 +96,14 @@ killed() { # SIGNAL
 	wait $script
 }
 for signal in HUP INT TERM; do
-	status 5 "SIG$signal while it builds" killed $signal
+	status 5 "SIG$signal while it builds" killed $signal activate
 	check "is told of" "grep -q 'ended by SIG$signal' e2"
 	check "it ends with what it runs, and leaves nothing" ended
 done
-status 137 "SIGKILL while it builds" killed KILL
-check "what it ran ends too, and nothing is left" ended
+for name in activate autotune; do
+	status 137 "SIGKILL while $name builds" killed KILL $name
+	check "what it ran ends too, and nothing is left" ended
+done
 genuine hnsw-build
 check "it can be run again" "opt/bin/activate -q docs | jq -e .generation && ended"
 finish

@@ -44,7 +44,11 @@ promoted --full docs >promotions
 status 1 "an index that is not registered" index-move first cold
 says "index 'first' is not registered" "is told of"
 check "a dry run changes nothing" "index-move -n docs far | jq -e '.from == \"cold\" and .to == \"far\" and .trials == 2 and .promotion and .eval_sets == 1 and .generations == 1' && test ! -e far && index-list docs | jq -e '.bucket == \"cold\"'"
-status 5 "not while it is being tuned" "hnsw-store lock cold/_hnsw_tuning/docs -- index-move docs far"
+status 5 "not while it is being tuned" "hnsw-store lock cold/_hnsw_tuning/docs -- index-move --wait 0 docs far"
+says "'_hnsw_tuning/docs' is locked by another process" "says why"
+status 5 "nor while its record is being changed" "hnsw-store lock primary/vectors/meta/docs.json -- index-add --wait 0.1 docs"
+says "'vectors/meta/docs.json' is locked by another process" "says why"
+check "which is waited for" "hnsw-store lock primary/vectors/meta/docs.json -- sleep 1 & sleep 0.2; index-add docs && wait"
 cp -R cold before
 check "move" "index-move docs far | jq -e '.trials == 2 and .promotion and .eval_sets == 1 and .generations == 1'"
 check "it lives there now" "index-list docs | jq -e '.bucket == \"far\"' && bucket-list far | jq -e '.indexes == [\"docs\"]'"

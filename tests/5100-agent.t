@@ -84,6 +84,12 @@ status 1 "a stamp in the future counts as now" $agent once
 check "for the limit too" "$agent status | jq -e '.trials_in_last_hour == 1 and .queue[0].state == \"cooldown\"'"
 echo "{\"at\":\"2199-01-01T00:00:00Z\",\"kind\":\"trial_started\",\"index_name\":\"docs\"}" >$events/$today/batch_00009999999999999999.jsonl
 check "more than a day ahead it is a wrong clock" $agent once
+rm -r $events/*
+mkdir $events/$today
+echo "{\"at\":\"$ahead\",\"kind\":\"trial_started\",\"index_name\":\"docs\",\"detail\":\"\"}" >$events/$today/batch_00009999999999999999.jsonl
+$agent enqueue docs >out
+status 1 "a clock that was ahead by 20 min" $agent --cooldown-between-trials-secs 2 once
+check "holds up one cooldown and no more" "sleep 2.1; $agent --cooldown-between-trials-secs 2 once"
 rm -r $events
 mv kept $events
 

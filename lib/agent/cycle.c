@@ -32,6 +32,8 @@ static int take_trial(void *ctx, const struct trial *t, struct err *err)
 {
 	struct past *p = ctx;
 	const struct promotion_entry *current = p->promotion.current;
+	if (t->config.rung)
+		return 0;
 	propose_add_trial(&p->proposals, &t->config);
 	free(p->eval_set);
 	struct buf name = BUF_INIT;

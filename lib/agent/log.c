@@ -214,7 +214,7 @@ int agent_log_tidy(struct store *primary, struct err *err)
 			continue;
 		ret = day_prefix(&prefix, days.name[i], err);
 		if (ret == 0)
-			ret = journal_compact(primary, prefix.data, false, false, NULL, NULL, &done,
+			ret = journal_compact(primary, prefix.data, 0, false, false, NULL, NULL, &done,
 					      err);
 	}
 	buf_release(&prefix);

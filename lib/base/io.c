@@ -706,6 +706,12 @@ static bool is_settled(const struct stat *st)
 	return st->st_ctime < now && now - st->st_ctime > SETTLED_S;
 }
 
+int io_sync_new(int dir_fd, const char *name, struct err *err)
+{
+	struct stat st;
+	return fstat(dir_fd, &st) == 0 && is_settled(&st) ? 0 : io_sync_dir(dir_fd, name, err);
+}
+
 int io_sync_above(int dir_fd, const char *name, struct err *err)
 {
 	struct stat st;

@@ -160,6 +160,10 @@ int io_mkdirs(const char *path, struct err *err) MUST_CHECK; /* like mkdir -p */
 int io_open_dir(const char *path, struct err *err) MUST_CHECK; /* -1: errno says why, too */
 int io_sync_dir(int dir_fd, const char *name, struct err *err) MUST_CHECK;
 
+/* The same, unless the entries have been the same for five minutes, since then they are on the
+ * disk. */
+int io_sync_new(int dir_fd, const char *name, struct err *err) MUST_CHECK;
+
 /*
  * Make durable that a directory is where it is, whoever made it: sync the directories above it,
  * up to the first whose entries have been the same for five minutes, since these are on the

@@ -413,7 +413,7 @@ bool scan_copy(struct scan *s, char **out)
 	char *copy = b.failed ? NULL : span_dup(buf_span(&b));
 	buf_release(&b);
 	if (!copy)
-		return fail(s, "out of memory");
+		return fail(s, scan_no_memory);
 	free(*out);
 	*out = copy;
 	return !s->why;
@@ -432,8 +432,12 @@ size_t scan_column(const struct scan *s)
 	return (size_t)(s->p - s->begin) + 1;
 }
 
+const char scan_no_memory[] = "out of memory";
+
 int scan_err(const struct scan *s, struct err *err)
 {
+	if (s->why == scan_no_memory)
+		return err_nomem(err);
 	return err_set(err, ERR_DATA, "column %zu: %s", scan_column(s),
 		       s->why ? s->why : "no value");
 }

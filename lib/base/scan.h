@@ -79,6 +79,9 @@ static inline bool scan_failed(const struct scan *s)
 /* Mark the text as not what was expected; ${why} is a constant string. */
 void scan_fail(struct scan *s, const char *why);
 
+/* The ${why} where there is no memory, which is not the text's fault. */
+extern const char scan_no_memory[];
+
 /* Note that what begins at ${at} is read though stricter readers do not; ${why} is constant. */
 void scan_note(struct scan *s, const char *at, const char *why);
 
@@ -98,7 +101,7 @@ static inline bool scan_key_is(struct scan *s, struct span key, const char *name
 /* 1-based column of the point reached. */
 size_t scan_column(const struct scan *s);
 
-/* ERR_DATA "column 17: expected ':'". */
+/* ERR_DATA "column 17: expected ':'", or ERR_ENV if there was no memory. */
 int scan_err(const struct scan *s, struct err *err);
 
 /* Append the decoded form of a raw string; it was checked by scan_string(). */

@@ -129,6 +129,19 @@ out:
 	return ret;
 }
 
+int catalog_evalset_sync(struct catalog *c, const char *index, struct err *err)
+{
+	struct catalog_index x = {0};
+	struct store *primary = catalog_primary(c, err);
+	int ret = primary ? store_sync(primary, "_hnsw_evals", err) : -1;
+	if (ret == 0 && index)
+		ret = catalog_index_hold(c, index, &x, err);
+	if (ret == 0 && index && x.bucket != primary)
+		ret = store_sync(x.bucket, "_hnsw_evals", err);
+	catalog_index_release(&x);
+	return ret;
+}
+
 /* ---- the served index ---- */
 
 static int scan_pointer(struct span text, char **generation, struct err *err)

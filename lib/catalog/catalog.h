@@ -81,6 +81,10 @@ int catalog_index_hold(struct catalog *c, const char *name, struct catalog_index
 		       struct err *err) MUST_CHECK;
 void catalog_index_release(struct catalog_index *x);
 
+/* Make durable what is registered of all indexes, as catalog_index_hold() does: whoever wrote it
+ * may not have come to the end of it. */
+int catalog_index_sync(struct catalog *c, struct err *err) MUST_CHECK;
+
 /*
  * The lock that whoever tunes, serves or moves an index holds, in the bucket that it lives in as
  * long as that is held; see store_lock().
@@ -118,6 +122,9 @@ int catalog_evalset_put(struct catalog *c, const struct evalset *e, struct err *
 /* In place of the one that catalog_evalset_get() of that ${index} (may be NULL) finds. */
 int catalog_evalset_replace(struct catalog *c, const struct evalset *e, const char *index,
 			    struct err *err) MUST_CHECK;
+
+/* Make durable that the eval set that catalog_evalset_get() of the same ${index} finds is there. */
+int catalog_evalset_sync(struct catalog *c, const char *index, struct err *err) MUST_CHECK;
 
 /* ---- datasets ---- */
 

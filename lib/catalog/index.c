@@ -131,11 +131,19 @@ int catalog_index_open(struct catalog *c, const char *name, struct catalog_index
 	return ret;
 }
 
+int catalog_index_sync(struct catalog *c, struct err *err)
+{
+	struct store *primary = catalog_primary(c, err);
+	return primary ? store_sync(primary, "vectors/meta", err) : -1;
+}
+
 int catalog_index_hold(struct catalog *c, const char *name, struct catalog_index *x,
 		       struct err *err)
 {
 	*x = (struct catalog_index){.place = catalog_place_lock(c, name, false, err)};
 	int ret = x->place ? open_index(c, name, x, err) : -1;
+	if (ret == 0)
+		ret = catalog_index_sync(c, err);
 	if (ret != 0)
 		catalog_index_release(x);
 	return ret;

@@ -278,9 +278,10 @@ int catalog_index_move(struct catalog *c, const char *index, const char *bucket,
 	}
 	if (!dry_run) {
 		/* Where it lives is read again under the lock, as it may have been moved. */
-		lock = catalog_index_lock(c, index, 0, err);
+		lock = catalog_index_lock(c, index, STORE_WAIT, err);
 		catalog_index_release(&x);
-		if (!lock || catalog_index_open(c, index, &x, err) != 0)
+		if (!lock || catalog_index_open(c, index, &x, err) != 0 ||
+		    catalog_index_sync(c, err) != 0)
 			goto out;
 	}
 	m.from_name = catalog_home(&x.meta);

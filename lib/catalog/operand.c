@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "catalog/operand.h"
 
-#include <fcntl.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,7 +14,10 @@ bool operand_is_file(const char *operand)
 	struct stat st;
 	if (strchr(operand, '/') || strcmp(operand, "-") == 0)
 		return true;
-	return stat(operand, &st) == 0 && !S_ISDIR(st.st_mode);
+	if (stat(operand, &st) == 0)
+		return !S_ISDIR(st.st_mode);
+	/* If it cannot be known, opening it says why. */
+	return !io_missing() && errno != ENAMETOOLONG;
 }
 
 struct catalog *operands_catalog(struct operands *o, struct err *err)
@@ -181,13 +184,20 @@ int operand_evalset(struct operands *o, const char *operand, const char *index, 
 
 bool operand_is_records(const char *operand)
 {
+	struct stat st;
+	struct err ignored;
 	char c = 0;
+	size_t got;
 	if (strcmp(operand, "-") == 0)
 		return true;
-	int fd = operand_is_file(operand) ? open(operand, O_RDONLY | O_CLOEXEC) : -1;
+	if (!operand_is_file(operand) || stat(operand, &st) != 0 || S_ISDIR(st.st_mode))
+		return false;
+	if (!S_ISREG(st.st_mode))
+		return true;
+	int fd = io_open(operand, &ignored);
 	if (fd < 0)
 		return false;
-	bool records = read(fd, &c, 1) == 1 && c == '{';
+	bool records = io_read_at(fd, operand, &c, 1, 0, &got, &ignored) == 0 && c == '{';
 	close(fd);
 	return records;
 }

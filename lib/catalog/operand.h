@@ -40,8 +40,8 @@ int operand_embedding(struct operands *o, const char *name, struct embedding *ou
 struct hnsw *operand_index(struct operands *o, const char *operand, enum hnsw_open_mode mode,
 			   struct err *err) MUST_CHECK;
 
-/* Whether an operand is a file of build records rather than an index: stdin, or its first byte is
- * '{'. */
+/* Whether an operand is a file of build records rather than an index: stdin, a pipe, of which
+ * nothing is read yet and which could not be mapped, or a file whose first byte is '{'. */
 bool operand_is_records(const char *operand);
 
 /* An eval set: a file, or one in the store; ${index} (may be NULL) is whose it is. */

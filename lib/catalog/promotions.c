@@ -119,11 +119,22 @@ static int check_floor(const struct promote_request *r, struct err *err)
 	    (unsigned long long)needed);
 }
 
+/* A rung has some of the rows: neither its figures nor its config are those of the index. */
+static int check_whole(const struct trial *t, struct err *err)
+{
+	if (!t->config.rung)
+		return 0;
+	return err_set(err, ERR_NO,
+		       "Trial '%.*s' is of a rung of %u rows, expected one of all rows of the index",
+		       (int)t->id.n, t->id.p, t->config.rung);
+}
+
 static int check_gates(struct catalog *c, const struct catalog_index *x, const struct promotion *p,
 		       const struct promote_request *r, struct err *err)
 {
 	const struct trial *t = r->trial;
-	if (check_expect(p, r->expect, err) != 0 || check_floor(r, err) != 0)
+	if (check_whole(t, err) != 0 || check_expect(p, r->expect, err) != 0 ||
+	    check_floor(r, err) != 0)
 		return -1;
 	if (r->unattended && promotion_rolled_back(p, &t->config, t->vectors_digest))
 		return err_set(err, ERR_NO, "this config was rolled back on the same vectors");

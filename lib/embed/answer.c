@@ -50,7 +50,7 @@ static void take_array(struct scan *s, struct answer *a, size_t at)
 		else if (n == (a->dim ? a->dim : VEC_MAX_DIM))
 			scan_fail(s, "a vector with more values than expected");
 		else if (!reserve(a, at + n + 1))
-			scan_fail(s, "out of memory");
+			scan_fail(s, scan_no_memory);
 		else
 			a->v[at + n++] = (float)v;
 	}
@@ -105,7 +105,7 @@ static void take_base64(struct scan *s, struct answer *a, size_t at)
 	buf_clear(&a->text);
 	scan_decode(raw, &a->text);
 	if (a->text.failed) {
-		scan_fail(s, "out of memory");
+		scan_fail(s, scan_no_memory);
 		return;
 	}
 	if (!base64_decode(&a->text) || a->text.len % sizeof(float)) {
@@ -118,7 +118,7 @@ static void take_base64(struct scan *s, struct answer *a, size_t at)
 		return;
 	}
 	if (!reserve(a, at + n)) {
-		scan_fail(s, "out of memory");
+		scan_fail(s, scan_no_memory);
 		return;
 	}
 	memcpy(a->v + at, a->text.data, a->text.len);
@@ -173,7 +173,7 @@ static void take_item(struct scan *s, struct answer *a, size_t n)
 	else if (a->seen[index])
 		scan_fail(s, "an index given twice");
 	else if (!reserve(a, (n + 1) * a->dim))
-		scan_fail(s, "out of memory");
+		scan_fail(s, scan_no_memory);
 	else {
 		memmove(a->v + index * a->dim, a->v + at, a->dim * sizeof *a->v);
 		a->seen[index] = true;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "embed/texts.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -188,9 +187,9 @@ int texts_read_file(struct texts *t, const char *path, struct err *err)
 {
 	if (strcmp(path, "-") == 0)
 		return texts_read_fd(t, 0, "stdin", err);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = io_open_input(path, err);
 	if (fd < 0)
-		return err_sys(err, "cannot open '%s'", path);
+		return -1;
 	int ret = texts_read_fd(t, fd, path, err);
 	close(fd);
 	return ret;

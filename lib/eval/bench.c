@@ -48,7 +48,7 @@ static double rounded(double v, double parts)
 
 /* ---- preparing ---- */
 
-static int check_fit(const struct evalset *e, const struct hnsw_info *info, struct err *err)
+static int check_fit(const struct evalset *e, const struct hnsw_info *info, bool same_rows, struct err *err)
 {
 	char digest[DIGEST_TEXT_MAX];
 	digest_text(info->vectors_digest, digest);
@@ -58,7 +58,7 @@ static int check_fit(const struct evalset *e, const struct hnsw_info *info, stru
 	if (e->has_metric && e->metric != info->params.metric)
 		return err_set(err, ERR_DATA, "the answers are by metric %s, the index has %s",
 			       vec_metric_name(e->metric), vec_metric_name(info->params.metric));
-	if (e->vectors_digest[0] && strcmp(e->vectors_digest, digest) != 0)
+	if (same_rows && e->vectors_digest[0] && strcmp(e->vectors_digest, digest) != 0)
 		return err_set(err, ERR_DATA,
 			       "the answers belong to other vectors (digest %s, the index has %s): "
 			       "compute them again with evalset --refresh",
@@ -140,14 +140,32 @@ static int check_ids(const struct bench *b, const struct hnsw_info *info,
 			     e->ids_digest, digest);
 }
 
-int bench_init(struct bench *b, const struct hnsw *index, const struct evalset *set,
-	       const struct dist_kernels *kernels, struct par *par, struct err *err)
+/* Replace the answers by those among the rows of the index. */
+static int find_own(struct bench *b, struct err *err)
+{
+	for (uint64_t i = 0; i < b->n; i++) {
+		uint32_t q = b->query[i], n = 0, *truth = b->rows.truth + (size_t)q * b->set->k;
+		int got = hnsw_search_exact(b->index, bench_query(b, i), bench_wanted(b, i),
+					    &b->scratch[0], b->hits, err);
+		if (got < 0)
+			return -1;
+		for (int h = 0; h < got && n < b->set->k; h++)
+			if (b->hits[h].row != b->rows.exclude[q])
+				truth[n++] = b->hits[h].row;
+		while (n < b->set->k)
+			truth[n++] = IDMAP_NONE;
+	}
+	return 0;
+}
+
+static int init(struct bench *b, const struct hnsw *index, const struct evalset *set, bool own,
+		const struct dist_kernels *kernels, struct par *par, struct err *err)
 {
 	struct hnsw_info info;
 	size_t threads = (size_t)par_threads(par);
 	*b = (struct bench){.index = index, .set = set, .kernels = kernels, .par = par};
 	hnsw_info(index, false, &info);
-	if (check_fit(set, &info, err) != 0)
+	if (check_fit(set, &info, !own, err) != 0)
 		return -1;
 	struct id_source source = {info.rows, id_of, index};
 	b->query = mem_array(set->n, sizeof *b->query, err);
@@ -169,17 +187,29 @@ int bench_init(struct bench *b, const struct hnsw *index, const struct evalset *
 	}
 	if (eval_rows_find(&b->rows, set, &source, err) != 0)
 		goto fail;
-	if (check_ids(b, &info, &source, err) != 0)
+	if (!own && check_ids(b, &info, &source, err) != 0)
 		goto fail;
 	for (size_t t = 0; t < threads; t++)
 		if (hnsw_scratch_init(&b->scratch[t], index, kernels, err) != 0)
 			goto fail;
-	if (find_limits(b, &info, err) != 0)
+	if ((own && find_own(b, err) != 0) || find_limits(b, &info, err) != 0)
 		goto fail;
 	return 0;
 fail:
 	bench_release(b);
 	return -1;
+}
+
+int bench_init(struct bench *b, const struct hnsw *index, const struct evalset *set,
+	       const struct dist_kernels *kernels, struct par *par, struct err *err)
+{
+	return init(b, index, set, false, kernels, par, err);
+}
+
+int bench_init_own(struct bench *b, const struct hnsw *index, const struct evalset *set,
+		   const struct dist_kernels *kernels, struct par *par, struct err *err)
+{
+	return init(b, index, set, true, kernels, par, err);
 }
 
 void bench_release(struct bench *b)

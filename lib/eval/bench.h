@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "eval/idmap.h"
 #include "hnsw/hnsw.h"
+#include "record/curve.h"
 
 /* One index against one eval set. */
 struct bench {
@@ -49,6 +50,10 @@ struct bench_result {
  */
 int bench_init(struct bench *b, const struct hnsw *index, const struct evalset *set,
 	       const struct dist_kernels *kernels, struct par *par, struct err *err) MUST_CHECK;
+
+/* The same for an index of some of the rows only: the answers are searched among these, exactly. */
+int bench_init_own(struct bench *b, const struct hnsw *index, const struct evalset *set,
+		   const struct dist_kernels *kernels, struct par *par, struct err *err) MUST_CHECK;
 void bench_release(struct bench *b);
 
 /* How long to measure, and what a query should reach. */
@@ -77,6 +82,10 @@ void bench_curve_release(struct bench_curve *c);
 
 /* Where ${ef} stands in it; it is there. */
 size_t bench_curve_find(const struct bench_curve *c, uint32_t ef);
+
+/* What a Trial's curve says of width number ${at}: ${alpha} is the error of the lower bound. */
+int bench_curve_point(const struct bench *b, const struct bench_curve *c, size_t at, double target,
+		      double alpha, struct curve_point *out, struct err *err) MUST_CHECK;
 
 /* Mean recall at width number ${at}, and the same with ties: 0..1. */
 double bench_curve_recall(const struct bench *b, const struct bench_curve *c, size_t at,

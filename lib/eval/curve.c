@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "eval/bench_internal.h"
+#include "stat/mean.h"
 
 struct curve_job {
 	struct bench *b;
@@ -94,6 +96,25 @@ size_t bench_curve_find(const struct bench_curve *c, uint32_t ef)
 {
 	const uint32_t *at = bsearch(&ef, c->ef, c->n, sizeof ef, by_value);
 	return (size_t)(at - c->ef);
+}
+
+int bench_curve_point(const struct bench *b, const struct bench_curve *c, size_t at, double target,
+		      double alpha, struct curve_point *out, struct err *err)
+{
+	double *recall = mem_array(b->n, sizeof *recall, err), ties;
+	if (!recall)
+		return -1;
+	*out = (struct curve_point){.ef = c->ef[at],
+				    .recall = bench_curve_recall(b, c, at, &ties),
+				    .distances = (double)c->distances[at] / (double)b->n};
+	for (uint64_t i = 0; i < b->n; i++) {
+		recall[i] = fmin(c->recall[at * b->n + i] / b->set->k, 1);
+		out->at_target += recall[i] >= target - 1e-12;
+	}
+	out->at_target /= (double)b->n;
+	int ret = stat_mean_lower(recall, b->n, alpha, &out->lower, err);
+	free(recall);
+	return ret;
 }
 
 double bench_curve_recall(const struct bench *b, const struct bench_curve *c, size_t at,

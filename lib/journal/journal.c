@@ -409,7 +409,7 @@ out:
 	return ret;
 }
 
-int journal_compact(struct store *s, const char *prefix, bool zstd, bool dry_run,
+int journal_compact(struct store *s, const char *prefix, int wait_ms, bool zstd, bool dry_run,
 		    journal_keep_fn *keep, void *ctx, struct journal_compaction *out,
 		    struct err *err)
 {
@@ -417,7 +417,7 @@ int journal_compact(struct store *s, const char *prefix, bool zstd, bool dry_run
 	struct copy c = {.keep = keep, .ctx = ctx};
 	int ret = -1;
 	*out = (struct journal_compaction){0};
-	struct store_lock *lock = store_lock(s, prefix, 0, err);
+	struct store_lock *lock = store_lock(s, prefix, wait_ms, err);
 	if (!lock || list_batches(s, prefix, 0, &list, err) != 0)
 		goto out;
 	ret = 0;

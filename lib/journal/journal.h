@@ -73,11 +73,11 @@ struct journal_compaction {
  * Merge all batches into one, copying lines byte by byte, then remove them, newest first,
  * so that what is left of them at any moment is the beginning of the log.  ${keep}, if not
  * NULL, says whether to copy a line (it drops repeated ones).  ${dry_run}: only count.
- * ERR_TEMP: another compaction is under way; ERR_DATA: a line is longer than JOURNAL_LINE_MAX
- * (nothing is removed then).
+ * ERR_TEMP: another compaction is under way, and was for ${wait_ms} (or STORE_WAIT); ERR_DATA: a
+ * line is longer than JOURNAL_LINE_MAX (nothing is removed then).
  */
 typedef bool journal_keep_fn(void *ctx, struct span line);
-int journal_compact(struct store *s, const char *prefix, bool zstd, bool dry_run,
+int journal_compact(struct store *s, const char *prefix, int wait_ms, bool zstd, bool dry_run,
 		    journal_keep_fn *keep, void *ctx, struct journal_compaction *out,
 		    struct err *err) MUST_CHECK;
 

@@ -19,6 +19,13 @@ void build_record_write(struct buf *out, const struct build_record *r)
 	json_kv_u64(&j, "memory_bytes", r->memory_bytes);
 	json_kv_cstr(&j, "vectors_digest", r->vectors_digest);
 	json_kv_cstr(&j, "graph_digest", r->graph_digest);
+	if (r->whole_digest[0]) {
+		json_key(&j, "rung_of");
+		json_open(&j, '{');
+		json_kv_u64(&j, "vectors", r->whole_rows);
+		json_kv_cstr(&j, "vectors_digest", r->whole_digest);
+		json_close(&j, '}');
+	}
 	json_kv_u64(&j, "threads", r->threads);
 	json_key(&j, "keep_pruned");
 	json_bool(&j, r->keep_pruned);
@@ -26,10 +33,32 @@ void build_record_write(struct buf *out, const struct build_record *r)
 	buf_addc(out, '\n');
 }
 
+static void scan_digest(struct scan *s, char out[static DIGEST_TEXT_MAX])
+{
+	struct span v;
+	if (scan_string(s, &v) && v.n < DIGEST_TEXT_MAX)
+		memcpy(out, v.p, v.n);
+}
+
+static void scan_whole(struct scan *s, struct build_record *r)
+{
+	struct span key;
+	if (!scan_object(s))
+		return;
+	while (scan_member(s, &key)) {
+		if (span_is(key, "vectors"))
+			scan_u64(s, &r->whole_rows);
+		else if (span_is(key, "vectors_digest"))
+			scan_digest(s, r->whole_digest);
+		else
+			scan_skip(s, NULL);
+	}
+}
+
 int build_record_parse(struct build_record *r, struct span line, struct err *err)
 {
 	struct scan s;
-	struct span key, v;
+	struct span key;
 	bool time = false;
 	*r = (struct build_record){0};
 	scan_init(&s, line);
@@ -42,11 +71,11 @@ int build_record_parse(struct build_record *r, struct span line, struct err *err
 			} else if (span_is(key, "config")) {
 				r->has_config = config_scan(&s, &r->config);
 			} else if (span_is(key, "graph_digest")) {
-				if (scan_string(&s, &v) && v.n < sizeof r->graph_digest)
-					memcpy(r->graph_digest, v.p, v.n);
+				scan_digest(&s, r->graph_digest);
 			} else if (span_is(key, "vectors_digest")) {
-				if (scan_string(&s, &v) && v.n < sizeof r->vectors_digest)
-					memcpy(r->vectors_digest, v.p, v.n);
+				scan_digest(&s, r->vectors_digest);
+			} else if (span_is(key, "rung_of")) {
+				scan_whole(&s, r);
 			} else {
 				scan_skip(&s, NULL);
 			}
@@ -59,6 +88,22 @@ int build_record_parse(struct build_record *r, struct span line, struct err *err
 		return -1;
 	}
 	return 0;
+}
+
+struct config build_config(const struct hnsw_info *info, const struct build_record *r, uint32_t ef)
+{
+	enum hnsw_storage s = info->params.storage;
+	bool known = r && r->has_config;
+	return (struct config){
+	    .ef_construction = info->params.ef_construction,
+	    .ef_search = ef,
+	    .m = info->params.m,
+	    .seed = info->params.seed,
+	    .storage = known				   ? r->config.storage
+		       : s == HNSW_U8 || s == HNSW_SQ8 ? HNSW_AUTO
+						       : s,
+	    .rung = known ? r->config.rung : 0,
+	};
 }
 
 void build_record_release(struct build_record *r)

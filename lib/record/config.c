@@ -14,6 +14,19 @@ static bool scan_u32(struct scan *s, uint32_t *out)
 	return true;
 }
 
+static void scan_storage(struct scan *s, enum hnsw_storage *out)
+{
+	struct span name;
+	if (scan_null(s) || !scan_string(s, &name))
+		return;
+	for (int i = 0; hnsw_storage_names[i]; i++)
+		if (span_is(name, hnsw_storage_names[i])) {
+			*out = (enum hnsw_storage)i;
+			return;
+		}
+	scan_fail(s, "unknown storage, expected f32, u8, sq8, f16, bf16 or auto");
+}
+
 bool config_scan(struct scan *s, struct config *c)
 {
 	struct config d = CONFIG_DEFAULT;
@@ -30,6 +43,10 @@ bool config_scan(struct scan *s, struct config *c)
 			es = scan_u32(s, &d.ef_search);
 		else if (scan_key_is(s, key, "m", &keys, 2))
 			scan_u32(s, &d.m);
+		else if (span_is(key, "rung"))
+			scan_u32(s, &d.rung);
+		else if (span_is(key, "storage"))
+			scan_storage(s, &d.storage);
 		else if (scan_key_is(s, key, "seed", &keys, 3)) {
 			if (!scan_null(s))
 				scan_u64(s, &d.seed);
@@ -61,6 +78,10 @@ void config_write(struct json_out *j, const struct config *c)
 	json_kv_u64(j, "ef_search", c->ef_search);
 	json_kv_u64(j, "seed", c->seed);
 	json_kv_u64(j, "m", c->m);
+	if (c->storage != HNSW_AUTO)
+		json_kv_cstr(j, "storage", hnsw_storage_names[c->storage]);
+	if (c->rung)
+		json_kv_u64(j, "rung", c->rung);
 	json_close(j, '}');
 }
 
@@ -84,6 +105,11 @@ int config_check_bounds(const struct config *c, struct err *err)
 
 bool config_same(const struct config *a, const struct config *b)
 {
-	return a->ef_construction == b->ef_construction && a->ef_search == b->ef_search &&
-	       a->m == b->m && a->seed == b->seed;
+	return a->ef_search == b->ef_search && config_same_build(a, b);
+}
+
+bool config_same_build(const struct config *a, const struct config *b)
+{
+	return a->ef_construction == b->ef_construction && a->m == b->m && a->seed == b->seed &&
+	       a->storage == b->storage && a->rung == b->rung;
 }

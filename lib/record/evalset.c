@@ -117,7 +117,7 @@ static void scan_truth(struct scan *s, struct evalset_query *q)
 			room = room ? 2 * room : 16;
 			char **grown = mem_resize(q->truth, room, sizeof *grown, &ignored);
 			if (!grown) {
-				scan_fail(s, "out of memory");
+				scan_fail(s, scan_no_memory);
 				return;
 			}
 			q->truth = grown;
@@ -167,7 +167,7 @@ static bool pad(struct scan *s, struct floats *f, uint64_t count)
 	}
 	while (f->n < count)
 		if (!push_float(f, 0)) {
-			scan_fail(s, "out of memory");
+			scan_fail(s, scan_no_memory);
 			return false;
 		}
 	return true;
@@ -193,7 +193,7 @@ static void scan_vector(struct scan *s, struct evalset *e, struct evalset_query 
 			return;
 		}
 		if (!push_float(f, (float)v)) {
-			scan_fail(s, "out of memory");
+			scan_fail(s, scan_no_memory);
 			return;
 		}
 	}

@@ -58,6 +58,8 @@ static struct promotion_entry *entry_new(struct span json, struct err *err)
 		}
 	if (!scan_failed(&s) && (!config || !e->trial_id.p))
 		scan_fail(&s, config ? "the entry has no 'trial_id'" : "the entry has no 'config'");
+	if (!scan_failed(&s) && e->config.rung)
+		scan_fail(&s, "the config is of a rung, expected one of all rows");
 	if (!scan_end(&s)) {
 		scan_err(&s, err);
 		entry_free(e);

@@ -28,6 +28,27 @@ static const struct {
 
 #define N_METRICS (sizeof metric_keys / sizeof metric_keys[0])
 
+static const struct {
+	const char *name;
+	size_t offset;
+} figure_keys[] = {
+    {"recall_lcb", offsetof(struct trial, recall_lcb)},
+    {"distances_per_query", offsetof(struct trial, distances_per_query)},
+    {"target_recall", offsetof(struct trial, target_recall)},
+    {"queries_at_target", offsetof(struct trial, at_target)},
+};
+
+/* Figures of ours that may be absent, or be something else in records of others. */
+static void scan_figure(struct scan *s, struct span key, struct trial *t)
+{
+	for (size_t i = 0; i < sizeof figure_keys / sizeof figure_keys[0]; i++)
+		if (span_is(key, figure_keys[i].name) && scan_peek(s) == '0') {
+			scan_f64(s, (double *)(void *)((char *)t + figure_keys[i].offset));
+			return;
+		}
+	scan_skip(s, NULL);
+}
+
 /* Returns a bit for each metric that was there. */
 static unsigned scan_metrics(struct scan *s, struct trial *t)
 {
@@ -45,9 +66,7 @@ static unsigned scan_metrics(struct scan *s, struct trial *t)
 		while (!scan_key_is(s, key, metric_keys[i].name, &keys, (unsigned)i) &&
 		       ++tried < N_METRICS);
 		if (tried == N_METRICS) {
-			if (!span_is(key, "recall_lcb") || scan_peek(s) != '0' ||
-			    !scan_f64(s, &t->recall_lcb))
-				scan_skip(s, NULL);
+			scan_figure(s, key, t);
 			continue;
 		}
 		char *at = (char *)m + metric_keys[i].offset;
@@ -77,6 +96,21 @@ static void scan_provenance(struct scan *s, struct trial *t)
 		else
 			scan_string(s, NULL);
 	}
+}
+
+/* What a rung is the beginning of. */
+static void scan_whole(struct scan *s, struct trial *t)
+{
+	struct span key;
+	if (scan_peek(s) != '{' || !scan_object(s)) {
+		scan_skip(s, NULL);
+		return;
+	}
+	while (scan_member(s, &key))
+		if (span_is(key, "vectors_digest") && scan_peek(s) == '"')
+			scan_string(s, &t->whole_digest);
+		else
+			scan_skip(s, NULL);
 }
 
 static int missing(const char *key, struct err *err)
@@ -110,6 +144,10 @@ static void scan_trial_key(struct scan *s, struct span key, struct trial *t, str
 		scan_optional(s, &t->note);
 	else if (span_is(key, "provenance"))
 		scan_provenance(s, t);
+	else if (span_is(key, "rung_of"))
+		scan_whole(s, t);
+	else if (span_is(key, "curve") && scan_peek(s) == '{')
+		scan_skip(s, &t->curve);
 	else
 		scan_skip(s, NULL);
 }
@@ -120,7 +158,7 @@ int trial_parse(struct trial *t, struct span line, struct err *err)
 	struct span key;
 	struct parts parts = {0};
 	memset(t, 0, sizeof *t);
-	t->recall_lcb = NAN;
+	t->recall_lcb = t->distances_per_query = t->target_recall = t->at_target = NAN;
 	scan_init(&s, line);
 	t->line = (struct span){s.begin, (size_t)(s.end - s.begin)}; /* without a byte order mark */
 	if (scan_object(&s))
@@ -236,6 +274,17 @@ int trial_write(struct buf *out, const struct trial_new *t, struct err *err)
 		json_kv_u64(&j, "disk_cached_bytes", t->disk_cached_bytes);
 	}
 	json_close(&j, '}');
+	if (t->whole_digest) {
+		json_key(&j, "rung_of");
+		json_open(&j, '{');
+		json_kv_u64(&j, "vectors", t->whole_rows);
+		json_kv_cstr(&j, "vectors_digest", t->whole_digest);
+		json_close(&j, '}');
+	}
+	if (t->curve) {
+		json_key(&j, "curve");
+		curve_write(&j, t->curve);
+	}
 	json_kv_cstr(&j, "created_at", now);
 	optional(&j, "note", t->note);
 	json_key(&j, "provenance");

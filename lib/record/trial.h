@@ -7,6 +7,7 @@
 
 #include "journal/journal.h"
 #include "record/config.h"
+#include "record/curve.h"
 
 #define TRIAL_ID_MAX 48
 #define TRIAL_LINE_MAX JOURNAL_LINE_MAX
@@ -27,9 +28,14 @@ struct trial {
 	struct span line;
 	struct span id, index_name, eval_set, created_at, note;
 	struct span vectors_digest, eval_digest, graph_digest, host;
+	struct span whole_digest; /* of all vectors, where config.rung says that it has some only */
+	struct span curve;	  /* JSON, for curve_parse() */
 	struct config config;
 	struct metrics metrics;
-	double recall_lcb; /* lower bound of recall; NAN: absent */
+	/* NAN: absent */
+	double recall_lcb; /* lower bound of recall, with an error of STAT_RECALL_ALPHA */
+	double distances_per_query;
+	double target_recall, at_target; /* share of the queries whose recall is that at least */
 	/* What we read and the original does not, which skips such a line, or NULL; and where. */
 	const char *loose;
 	size_t loose_column;
@@ -68,6 +74,9 @@ struct trial_new {
 	uint64_t disk_bytes, disk_cached_bytes; /* of the vectors, if they were left on disk */
 	const char *vectors_digest, *eval_digest, *graph_digest, *host, *cpu, *version, *flags,
 	    *kernel;
+	const char *whole_digest; /* of a rung only: of all vectors, and their number */
+	uint64_t whole_rows;
+	const struct curve *curve; /* or NULL */
 	uint64_t threads;
 	int pinned; /* number of the processor, -1: to none */
 };

@@ -146,7 +146,8 @@ int trial_log_compact(struct store *bucket, const char *index, bool zstd, bool d
 	struct idset seen = IDSET_INIT;
 	int ret = trial_log_key(&key, index, err);
 	if (ret == 0)
-		ret = journal_compact(bucket, key.data, zstd, dry_run, keep_line, &seen, out, err);
+		ret = journal_compact(bucket, key.data, STORE_WAIT, zstd, dry_run, keep_line, &seen,
+				      out, err);
 	if (ret == 0 && !dry_run && out->batches)
 		forget_ids(bucket, index);
 	idset_release(&seen);

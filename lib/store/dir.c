@@ -220,8 +220,14 @@ static int open_lock(struct store *s, const char *key, struct err *err)
 			    0666));
 	if (fd < 0) {
 		err_sys(err, "cannot open lock '%s'", path);
-	} else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		goto out;
+	}
+	bool known = fstat(fd, &st) == 0;
+	if (!known)
+		err_sys(err, "cannot stat lock '%s'", path);
+	else if (!S_ISREG(st.st_mode))
 		err_set(err, ERR_ENV, "cannot lock '%s': not a regular file", path);
+	if (!known || !S_ISREG(st.st_mode)) {
 		close(fd);
 		fd = -1;
 	}
@@ -417,12 +423,15 @@ static int dir_cache_path(struct store *s, const char *key, struct buf *out, str
 static int dir_sync(struct store *s, const char *prefix, struct err *err)
 {
 	char *path = full_path(s, prefix, err);
-	int fd = path ? io_open_dir(path, err) : -1, ret = -1;
+	struct err why;
+	int fd = path ? io_open_dir(path, &why) : -1, ret = -1;
 	if (fd >= 0) {
 		ret = settle(self(s), fd, prefix, err);
 		if (ret == 0)
-			ret = io_sync_dir(fd, path, err);
+			ret = io_sync_new(fd, path, err);
 		close(fd);
+	} else if (path) {
+		ret = io_missing() ? 0 : err_copy(err, &why);
 	}
 	free(path);
 	return ret;

@@ -55,7 +55,10 @@ int store_put(struct store *s, const char *key, struct span data, struct err *er
 int store_swap(struct store *s, const char *key, const struct store_tag *expect, struct span data,
 	       struct err *err) MUST_CHECK;
 
-/* Remove; a key that is not there is no failure. */
+/*
+ * Remove; a key that is not there is no failure.  Not durable, for it is not waited for: after a
+ * power failure the key may be there again.
+ */
 int store_delete(struct store *s, const char *key, struct err *err) MUST_CHECK;
 
 /* Names below a prefix, in byte order. */
@@ -106,8 +109,9 @@ int store_path(struct store *s, const char *key, struct buf *out, struct err *er
 int store_cache_path(struct store *s, const char *key, struct buf *out, struct err *err) MUST_CHECK;
 
 /*
- * Make durable what is seen below a prefix, though someone else is still writing it, or died before
- * it was.  Whoever acknowledges what was there already needs it.
+ * Make durable which blobs and prefixes are seen at a prefix, and above it, though someone else is
+ * still writing them, or died before they were.  Whoever acknowledges what was there already, or
+ * writes where a blob says, needs it.  Nothing there: nothing to do.
  */
 int store_sync(struct store *s, const char *prefix, struct err *err) MUST_CHECK;
 

@@ -18,13 +18,15 @@ static int bit_of(const struct config *c)
 
 void propose_add_pending(struct propose_history *h, const struct config *c)
 {
-	int bit = bit_of(c);
+	int bit = c->rung ? -1 : bit_of(c);
 	if (bit >= 0)
 		h->tried[bit / 8] |= (unsigned char)(1 << bit % 8);
 }
 
 void propose_add_trial(struct propose_history *h, const struct config *c)
 {
+	if (c->rung)
+		return;
 	h->trials++;
 	h->has_last = true;
 	h->last = *c;
@@ -70,6 +72,7 @@ bool propose_egreedy(struct propose_history *h, struct config *out)
 		    .ef_search = clamp(es, CONFIG_EF_SEARCH_MIN, CONFIG_EF_SEARCH_MAX),
 		    .m = base.m,
 		    .seed = SEED,
+		    .storage = base.storage,
 		};
 		int bit = bit_of(&c);
 		if (h->tried[bit / 8] >> bit % 8 & 1)

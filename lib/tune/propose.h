@@ -24,7 +24,7 @@ struct propose_history {
 		0            \
 	}
 
-/* The next Trial, oldest first; ids must not repeat. */
+/* The next Trial, oldest first; ids must not repeat.  A rung is no part of the history. */
 void propose_add_trial(struct propose_history *h, const struct config *c);
 
 /* A config in flight: not to be proposed again, but no part of the history. */

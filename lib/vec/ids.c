@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Ids of rows: reading them, and what to do if one comes twice. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/mem.h"
 #include "base/scan.h"
 #include "vec/format_internal.h"
@@ -34,7 +36,8 @@ static int read_ids(const char *path, uint64_t rows, struct buf *ids, uint64_t *
 {
 	struct io_lines lines;
 	struct span line;
-	int got = -1, fd = open(path, O_RDONLY | O_CLOEXEC);
+	int got = -1, fd;
+	IO_RETRY(fd, open(path, O_RDONLY | O_CLOEXEC));
 	if (fd < 0)
 		return err_sys(err, "cannot open '%s'", path);
 	if (io_lines_init(&lines, fd, path, VEC_LINE_MAX_BYTES, err) == 0) {

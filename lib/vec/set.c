@@ -2,7 +2,6 @@
 #include "vec/set.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "vec/format_internal.h"
@@ -184,9 +184,9 @@ static int add_part(struct vec_set *s, struct buf *ids, const char *path, enum v
 	s->parts++;
 	if (!p->name)
 		return err_nomem(err);
-	fd = is_stdin ? dup(0) : open(path, O_RDONLY | O_CLOEXEC);
+	fd = is_stdin ? dup(0) : io_open_input(path, err);
 	if (fd < 0)
-		return err_sys(err, "cannot open '%s'", p->name);
+		return is_stdin ? err_sys(err, "cannot open '%s'", p->name) : -1;
 	if (!m->read && format == VEC_BY_SUFFIX && vec_format_of_path(path, &format) != 0) {
 		err_set(err, ERR_USAGE,
 			"cannot tell the format of vectors '%s' by its suffix: name it", path);

@@ -320,6 +320,8 @@ scenario 'agent-once', fixture => 'tuned', prepare => 'autotune-agent enqueue do
 		$t->wrong('status 0 without a Trial') if $done && journal($t, 'docs') < 2;
 	}, at_last => sub {
 		my $t = shift;
+		# After a failure it is tried again later.
+		return if $t->{err} =~ /has to wait/ && waiting($t);
 		$t->lost('the event led to no Trial') if journal($t, 'docs') < 2;
 		$t->rubbish('the event is in the queue still') if waiting($t);
 	};
@@ -334,7 +336,8 @@ sub blob_is {
 		my @want = map { $_ eq '-' ? undef : $t->file($_) } $old, $new;
 		my $same = sub { defined $_[0] ? defined $is && $is eq $_[0] : !defined $is };
 		$t->lost('the blob') if !$same->($want[0]) && !$same->($want[1]);
-		$t->lost('what status 0 acknowledged') if $done && !$same->($want[1]);
+		# A removal is not synchronised: after a power cut the blob may be there again.
+		$t->lost('what status 0 acknowledged') if $done && !$same->($want[1]) && !($t->{cut} && $new eq '-');
 	};
 }
 my $blobs = 'echo old >old; echo new >new; hnsw-store put primary/k/old <old';

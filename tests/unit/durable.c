@@ -9,13 +9,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/queue.h"
 #include "base/io.h"
-#include "catalog/catalog.h"
+#include "catalog/operand.h"
 #include "journal/journal.h"
 #include "record/trial_writer.h"
 #include "tests/unit/tap.h"
@@ -103,7 +104,7 @@ static bool is_safe(const char *path)
 
 /* ---- the calls ---- */
 
-static void (*at_rename)(void), (*at_readdir)(void);
+static void (*at_rename)(void), (*at_open)(const char *path), (*at_readdir)(void);
 
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
@@ -113,6 +114,8 @@ int __real_linkat(int from_dir, const char *from, int dir, const char *to, int f
 int __wrap_linkat(int from_dir, const char *from, int dir, const char *to, int flags);
 int __real_renameat(int from_dir, const char *from, int dir, const char *to);
 int __wrap_renameat(int from_dir, const char *from, int dir, const char *to);
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
 int __real_mkdir(const char *path, mode_t mode);
 int __wrap_mkdir(const char *path, mode_t mode);
 struct dirent *__real_readdir(DIR *d);
@@ -150,6 +153,18 @@ int __wrap_renameat(int from_dir, const char *from, int dir, const char *to)
 	if (ret == 0)
 		note_entry(dir, to);
 	return ret;
+}
+
+int __wrap_open(const char *path, int flags, ...)
+{
+	va_list ap;
+	va_start(ap, flags);
+	mode_t mode = flags & O_CREAT ? va_arg(ap, mode_t) : 0;
+	va_end(ap);
+	int fd = __real_open(path, flags, mode);
+	if (fd >= 0 && at_open)
+		at_open(path);
+	return fd;
 }
 
 int __wrap_mkdir(const char *path, mode_t mode)
@@ -252,7 +267,7 @@ static void test_journal(void)
 		snprintf(path, sizeof path, "%s/journal/j/x/%s", root, name);
 		ok(good && is_safe(path), "a batch");
 	}
-	bool good = journal_compact(s, "j/x", false, false, NULL, NULL, &done, &err) == 0;
+	bool good = journal_compact(s, "j/x", 0, false, false, NULL, NULL, &done, &err) == 0;
 	snprintf(path, sizeof path, "%s/journal/j/x/%s", root, done.into);
 	ok(good && done.lines == 3 && is_safe(path), "what was compacted");
 	store_close(s);
@@ -371,6 +386,90 @@ static void test_repeated_trial(void)
 	store_close(s);
 }
 
+static int set_far(void *ctx, struct index_meta *m, bool registered, struct err *e)
+{
+	(void)ctx;
+	(void)registered;
+	return index_meta_set(&m->index_name, "x", e) || index_meta_set(&m->bucket, "far", e) ? -1
+											       : 0;
+}
+
+/* What another process puts in bucket "far", where its record says index x is, and is killed. */
+static bool put_and_die(const char *url, const char *evalset)
+{
+	struct catalog c = {0};
+	struct index_meta m = {0};
+	no_dir_sync = true;
+	bool good = catalog_open(&c, url, false, &err) == 0 &&
+		    catalog_index_change(&c, "x", false, set_far, NULL, &m, &err) == 0;
+	struct store *far = good ? buckets_get(c.buckets, "far", &err) : NULL;
+	good = far && store_put(far, evalset, text("{}"), &err) == 0;
+	no_dir_sync = false;
+	index_meta_release(&m);
+	catalog_close(&c);
+	return good;
+}
+
+static void test_where_a_record_says(void)
+{
+	const char *url = below("catalog"), *meta = below("catalog/primary/vectors/meta/x.json");
+	const char *evalset = below("catalog/far/_hnsw_evals/e.json");
+	struct index_moved moved;
+	for (int i = 0; i < 3; i++) {
+		struct catalog c = {0};
+		struct catalog_index x = {0};
+		ok(put_and_die(url, "_hnsw_evals/e.json") && !is_safe(meta) && !is_safe(evalset) &&
+		       catalog_open(&c, url, true, &err) == 0,
+		   "an index elsewhere and its eval set may be lost");
+		if (i == 0)
+			ok(catalog_index_hold(&c, "x", &x, &err) == 0 && is_safe(meta),
+			   "but not where it is once somebody writes there");
+		catalog_index_release(&x);
+		if (i == 1) {
+			ok(catalog_index_move(&c, "x", "far", false, &moved, &err) == 0 &&
+			       is_safe(meta),
+			   "or a move finds it there already");
+			free(moved.from);
+		}
+		if (i == 2)
+			ok(catalog_evalset_sync(&c, "x", &err) == 0 && is_safe(meta) &&
+			       is_safe(evalset),
+			   "nor the eval set once it is called fresh");
+		catalog_close(&c);
+	}
+}
+
+/* ---- what killed processes leave ---- */
+
+static int make_file(const char *path)
+{
+	return open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+static void test_dead_files(void)
+{
+	static const char *const stays[] = {"dead/.tmp-0123456789abcde", "dead/.tmp-note",
+					    "dead/.tmp-0123456789abcdefg", "dead/tmp"};
+	struct store *s = store_open(below("dead"), &err);
+	ok(store_put(s, "k", text("1"), &err) == 0, "a blob");
+	int dead = make_file(below("dead/.tmp-0123456789abcdef"));
+	int alive = make_file(below("dead/.tmp-fedcba9876543210"));
+	ok(dead >= 0 && alive >= 0 && flock(alive, LOCK_EX) == 0,
+	   "a temporary file of a dead process, one of a process that lives");
+	close(dead);
+	for (size_t i = 0; i < sizeof stays / sizeof stays[0]; i++)
+		close(make_file(below(stays[i])));
+	ok(store_put(s, "k", text("2"), &err) == 0 &&
+	       access(below("dead/.tmp-0123456789abcdef"), F_OK) != 0,
+	   "the next writer removes the one");
+	bool all = access(below("dead/.tmp-fedcba9876543210"), F_OK) == 0;
+	for (size_t i = 0; i < sizeof stays / sizeof stays[0]; i++)
+		all &= access(below(stays[i]), F_OK) == 0;
+	ok(all, "and nothing else");
+	close(alive);
+	store_close(s);
+}
+
 /* ---- between two calls of another process ---- */
 
 static struct store_tag seen;
@@ -414,7 +513,7 @@ static void compact_meanwhile(void)
 	if (child == 0) {
 		struct store *s = store_open(below("list"), &err);
 		struct journal_compaction done;
-		int ret = journal_compact(s, "j", false, false, NULL, NULL, &done, &err);
+		int ret = journal_compact(s, "j", 0, false, false, NULL, NULL, &done, &err);
 		_exit(ret == 0 && done.batches == 3 ? 0 : 1);
 	}
 	waitpid(child, &rival_status, 0);
@@ -447,6 +546,36 @@ static void test_listing(void)
 	store_close(s);
 }
 
+#define POINTER "served/primary/_hnsw_active/x/current.json"
+
+static void point_to(const char *json)
+{
+	struct store *s = store_open(below("served/primary"), &err);
+	ok(store_put(s, "_hnsw_active/x/current.json", text(json), &err) == 0, "a pointer");
+	store_close(s);
+}
+
+/* Another generation is served from now on, though the old pointer is open already. */
+static void serve_another(const char *path)
+{
+	if (strcmp(path, below(POINTER)) != 0)
+		return;
+	at_open = NULL;
+	point_to("{\"generation\":\"gen_1\"}");
+}
+
+/* Neither generation is there, so the error tells which was taken last. */
+static void test_moved_pointer(void)
+{
+	struct operands o = {.store_url = below("served")};
+	point_to("{\"generation\":\"gen_0\"}");
+	at_open = serve_another;
+	ok(operand_index(&o, "x", HNSW_LOAD, &err) == NULL && at_open == NULL,
+	   "the pointer moves once it is open");
+	ok(strstr(err.msg, "generation 'gen_1'") != NULL, "the reader looks again: %s", err.msg);
+	operands_release(&o);
+}
+
 int main(void)
 {
 	char command[64];
@@ -459,8 +588,11 @@ int main(void)
 	test_repeated_batch();
 	test_waiting_event();
 	test_repeated_trial();
+	test_where_a_record_says();
+	test_dead_files();
 	test_swap();
 	test_listing();
+	test_moved_pointer();
 	snprintf(command, sizeof command, "rm -rf %s", root);
 	return system(command) != 0 || tap_end();
 }

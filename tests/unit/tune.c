@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* Goals, the history, the latency law, the Gaussian process, the choice and the proposers. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "tests/unit/tap.h"
+#include "tune/decide.h"
+#include "tune/gp.h"
+#include "tune/law.h"
+#include "tune/strategy.h"
+
+#define ROWS 20000
+
+/* ---- goals ---- */
+
+static bool parses(const char *text, struct tune_space *s)
+{
+	struct err err;
+	*s = tune_space_default;
+	return tune_space_parse(span_of(text), s, &err) == 0;
+}
+
+static void test_goals(void)
+{
+	struct tune_space s;
+	struct err err;
+	ok(parses("m=4:96 ec=10:1000 es=10:2000 storage=auto,f32", &s) && s.m.min == 4 &&
+	       s.m.max == 96 && s.ec.max == 1000 && s.es.max == 2000 &&
+	       s.storages == (1u << HNSW_AUTO | 1u << HNSW_F32),
+	   "a space is read");
+	ok(parses("  m=16 ", &s) && s.m.min == 16 && s.m.max == 16 && s.ec.max == 400,
+	   "one number is a range; what is not named stays");
+	static const char *const bad[] = {"m=3:8",  "m=8:97", "m=9:8", "ec=10:1001", "es=1:20", "m=",
+					  "m=8:",   "q=1:2",  "m",     "storage=",   "storage=f32,",
+					  "m=8:9:10", "m=-8:9", "m=8 :9"};
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		ok(!parses(bad[i], &s), "'%s' is refused", bad[i]);
+	struct tune_goal g = TUNE_GOAL_DEFAULT;
+	ok(tune_goal_check(&g, &err) == 0, "the default goal is sound");
+	g.target_recall = 0;
+	ok(tune_goal_check(&g, &err) != 0 && err.code == ERR_USAGE, "an empty goal is refused");
+	g.target_recall = NAN;
+	ok(tune_goal_check(&g, &err) != 0, "NaN is refused");
+	g.target_recall = 1;
+	ok(tune_goal_check(&g, &err) != 0, "recall 1 cannot be proven");
+	g.confidence = 0.5;
+	ok(tune_goal_check(&g, &err) == 0, "but reached by the mean");
+}
+
+/* ---- a made-up data set ---- */
+
+static struct curve_point world(const struct config *c, uint32_t ef)
+{
+	double graph = 1 - 2.0 / c->ef_construction - 1.0 / (c->m * c->m);
+	double recall = graph * (1 - 0.9 * pow(ef / 5.0, -1.2));
+	return (struct curve_point){ef, recall, recall - 0.01, recall > 0.9, 5.0 * ef + 4 * c->m};
+}
+
+static double world_us(const struct curve_point *p)
+{
+	return 1.5 + 0.05 * p->distances + 0.03 * p->ef;
+}
+
+static void add(struct tune_history *h, const struct config *config, const char *vectors,
+		double us, bool with_curve)
+{
+	struct err err;
+	struct buf b = BUF_INIT;
+	struct json_out j = {.b = &b};
+	uint32_t width[CURVE_POINTS_MAX];
+	struct curve c = {.n = curve_widths(10, 200, width), .confidence = 0.99, .target = 0.9};
+	c.point = calloc(c.n, sizeof *c.point);
+	for (size_t i = 0; i < c.n; i++)
+		c.point[i] = world(config, width[i]);
+	curve_write(&j, &c);
+	struct curve_point p = world(config, config->ef_search);
+	struct trial t = {.id = span_of("x"),
+			  .vectors_digest = span_of(vectors),
+			  .whole_digest = span_of(vectors),
+			  .eval_digest = span_of("e"),
+			  .config = *config,
+			  .recall_lcb = p.lower,
+			  .distances_per_query = p.distances,
+			  .at_target = NAN,
+			  .target_recall = NAN};
+	if (with_curve)
+		t.curve = buf_span(&b);
+	uint64_t rows = config->rung ? config->rung : ROWS;
+	t.metrics = (struct metrics){.build_time_secs = 1e-6 * (double)rows * config->ef_construction,
+				     .search_latency_p50_us = us > 0 ? us : world_us(&p),
+				     .recall_at_k = p.recall,
+				     .memory_bytes = rows * config->m * 8,
+				     .vectors = rows,
+				     .eval_queries = 1000};
+	if (tune_history_add(h, &t, &err) != 0)
+		ok(false, "%s", err.msg);
+	curve_release(&c);
+	buf_release(&b);
+}
+
+static struct config config_of(uint32_t m, uint32_t ec, uint32_t ef)
+{
+	struct config c = CONFIG_DEFAULT;
+	c.m = m;
+	c.ef_construction = ec;
+	c.ef_search = ef;
+	return c;
+}
+
+/* ---- the law, the process ---- */
+
+static void test_law(void)
+{
+	struct tune_history h = TUNE_HISTORY_INIT;
+	static const uint32_t m[] = {8, 16, 32, 48};
+	for (size_t i = 0; i < 4; i++) {
+		struct config c = config_of(m[i], 80, 20);
+		add(&h, &c, "v", 0, true);
+		c.ef_search = 36;
+		add(&h, &c, "v", 0, true);
+	}
+	tune_history_end(&h);
+	struct tune_law law = tune_law_fit(&h);
+	double worst = 0;
+	for (uint32_t ef = 10; ef <= 200; ef += 10) {
+		struct config c = config_of(24, 200, ef);
+		struct curve_point p = world(&c, ef);
+		worst = fmax(worst, fabs(log(tune_law_us(&law, ef, p.distances) / world_us(&p))));
+	}
+	ok(worst < 0.06, "the law of two times a build holds within 6 %% elsewhere (%.3f)", worst);
+	tune_history_release(&h);
+	law = tune_law_fit(&h);
+	ok(isnan(tune_law_us(&law, 10, 100)), "without times there is no law");
+}
+
+static void test_process(void)
+{
+	/* One point, by hand: mean k/(k + noise^2) y, variance k - k^2/(k + noise^2). */
+	static struct gp g;
+	g = (struct gp){.params = {.sd = 2, .length = {1, 1, 1, 1}, .noise = 1}};
+	struct gp_point at = {.x = {0}}, off = {.x = {1}};
+	double mean, sd;
+	gp_add(&g, &at, 5);
+	gp_fit(&g);
+	gp_at(&g, &at, &mean, &sd);
+	ok(fabs(mean - 4.0 / 5 * 5) < 1e-12 && fabs(sd - sqrt(4 - 16.0 / 5)) < 1e-12,
+	   "a process of one point agrees with the formula");
+	double r = sqrt(5), k = 4 * (1 + r + r * r / 3) * exp(-r);
+	gp_at(&g, &off, &mean, &sd);
+	ok(fabs(mean - k) < 1e-12 && fabs(sd - sqrt(4 - k * k / 5)) < 1e-12,
+	   "and beside the point, by the Matern kernel");
+	/* Two points: the inverse of a 2 x 2 matrix. */
+	gp_add(&g, &off, 1);
+	gp_fit(&g);
+	gp_at(&g, &at, &mean, &sd);
+	double det = 25 - k * k, a = (5 * 5 - k * 1) / det, b = (5 * 1 - k * 5) / det;
+	ok(fabs(mean - (4 * a + k * b)) < 1e-12, "and of two");
+	for (int i = 0; i < 1000; i++)
+		gp_add(&g, &at, 5);
+	gp_fit(&g);
+	gp_at(&g, &at, &mean, &sd);
+	ok(g.n == GP_POINTS && isfinite(mean) && fabs(mean - 5) < 0.1,
+	   "equal points do no harm, and no more than fit are taken");
+}
+
+/* ---- choices ---- */
+
+static void test_choices(void)
+{
+	struct tune_history h = TUNE_HISTORY_INIT;
+	struct tune_goal g = TUNE_GOAL_DEFAULT;
+	struct tune_choice c;
+	struct err err;
+	ok(tune_decide(&h, &g, false, &c, &err) == 0 && c.verdict == TUNE_NOTHING,
+	   "no Trial, no choice");
+	struct config one = config_of(16, 80, 20);
+	for (int i = 0; i < 1000; i++)
+		add(&h, &one, "v", 0, true);
+	ok(h.n == 1 && h.build[0].n == 1, "the same config a thousand times is one build");
+	struct config other = config_of(32, 80, 20), rung = config_of(8, 400, 10);
+	rung.rung = 1250;
+	add(&h, &rung, "v", 0.001, true);
+	add(&h, &other, "w", 0, true);
+	add(&h, &one, "v", 0, true);
+	tune_history_end(&h);
+	ok(h.others == 1 && h.n == 2 && h.rows == ROWS, "Trials of other vectors are left out");
+	ok(tune_decide(&h, &g, false, &c, &err) == 0 && c.verdict == TUNE_REACHED &&
+	       !c.best[0].config.rung && c.best[0].lower >= 0.9,
+	   "a rung is never chosen");
+	struct curve_point less = world(&one, c.best[0].config.ef_search - 1);
+	ok(less.lower < 0.9 + 2e-4, "the least ef_search that does is");
+	g.target_recall = 0.999;
+	ok(tune_decide(&h, &g, false, &c, &err) == 0 && c.verdict == TUNE_IMPOSSIBLE &&
+	       strstr(c.advice, "the graph, not ef_search"),
+	   "where the graph is the limit, it is said");
+	g = (struct tune_goal)TUNE_GOAL_DEFAULT;
+	g.max_memory = 1;
+	ok(tune_decide(&h, &g, false, &c, &err) == 0 && c.verdict == TUNE_IMPOSSIBLE,
+	   "a limit that nothing meets");
+	struct config nan = config_of(16, 80, 20);
+	add(&h, &nan, "v", -1, false);
+	tune_history_release(&h);
+}
+
+/* ---- proposals ---- */
+
+static void test_model(void)
+{
+	struct tune_goal g = TUNE_GOAL_DEFAULT;
+	struct tune_history h = TUNE_HISTORY_INIT, again = TUNE_HISTORY_INIT;
+	struct tune_proposal p, q;
+	struct err err;
+	const struct tune_strategy *model = tune_strategy_find("model", &err);
+	int builds = 0, same = 1;
+	h.rows = again.rows = ROWS;
+	while (model->next(&h, &g, &p, &err) == 0 && builds < 60) {
+		same &= model->next(&again, &g, &q, &err) == 0 && config_same(&p.config, &q.config);
+		h.n_pending = again.n_pending = 0;
+		if (tune_history_has(&h, &p.config))
+			same = 0;
+		p.config.ef_search = 20;
+		add(&h, &p.config, "v", 0, true);
+		add(&again, &p.config, "v", 0, true);
+		builds++;
+	}
+	ok(same && err.code == ERR_NO, "equal histories, equal proposals, each once, then an end: %s",
+	   err.msg);
+	ok(builds < 20, "after %d builds and rungs", builds);
+	tune_history_release(&h);
+	tune_history_release(&again);
+	/* Nothing can reach 0.9999: it ends as well. */
+	g.target_recall = 0.9999;
+	h.rows = ROWS;
+	for (builds = 0; model->next(&h, &g, &p, &err) == 0 && builds < 100; builds++) {
+		h.n_pending = 0;
+		add(&h, &p.config, "v", 0, true);
+	}
+	ok(builds < 100 && strstr(err.msg, "nothing is worth trying"),
+	   "an end where nothing is feasible, after %d", builds);
+	tune_history_release(&h);
+}
+
+/* Eight that work at once: what is in hand is pending, the oldest comes back first. */
+static void test_parallel(void)
+{
+	struct tune_goal g = TUNE_GOAL_DEFAULT;
+	struct tune_proposal p;
+	struct err err;
+	const struct tune_strategy *model = tune_strategy_find("model", &err);
+	int proposals = 0, repeated = 0;
+	for (int round = 0; round < 40; round++) {
+		struct tune_history h = TUNE_HISTORY_INIT;
+		h.rows = ROWS;
+		g.target_recall = 0.5 + 0.01 * round;
+		g.within = 0;
+		for (int i = 0; i < 60; i++) {
+			struct tune_history before = h;
+			if (model->next(&h, &g, &p, &err) != 0)
+				break;
+			proposals++;
+			before.n_pending = h.n_pending - 1;
+			before.pending = h.pending;
+			repeated += tune_history_has(&before, &p.config);
+			if (h.n_pending < 8)
+				continue;
+			struct config done = h.pending[0];
+			memmove(h.pending, h.pending + 1, --h.n_pending * sizeof done);
+			add(&h, &done, "v", 0, true);
+		}
+		tune_history_release(&h);
+	}
+	ok(repeated == 0 && proposals > 500, "no config twice among %d proposals, 8 in hand", proposals);
+}
+
+int main(void)
+{
+	test_goals();
+	test_law();
+	test_process();
+	test_choices();
+	test_model();
+	test_parallel();
+	return tap_end();
+}
