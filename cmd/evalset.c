@@ -9,6 +9,7 @@
 #include "catalog/operand.h"
 #include "cli/cli.h"
 #include "embed/texts.h"
+#include "eval/idmap.h"
 #include "eval/make.h"
 
 #define DEFAULT_K 10
@@ -22,6 +23,8 @@ static struct {
 	bool if_stale;
 	struct embed_options embed;
 } o = {.seed = 42, .metric = -1, .embed = EMBED_OPTIONS_INIT};
+
+static struct embedding known; /* where the vectors come from */
 
 static const struct cli_opt opts[] = {
     {'o', "output", "FILE", "write the eval set here (default: stdout)", CLI_STR, &o.output, 0, 0,
@@ -163,6 +166,22 @@ static int from_file(struct evalset *e, struct err *err)
 	return ret;
 }
 
+/* Where the vectors come from: of a name what is kept of its dataset, of files what is kept of that
+ * of the index that the eval set is for, if it is known. */
+static int find_known(struct operands *operands, const char *const *vectors, size_t n,
+		      const char *index, struct err *err)
+{
+	bool named = n == 1 && !operand_is_file(vectors[0]);
+	const char *name = named ? vectors[0] : o.index ? o.index : index;
+	struct err why = {0};
+	if (!name || !name[0] || operand_embedding(operands, name, &known, &why) >= 0 || !named)
+		return name && name[0]
+			   ? embed_options_follow(&o.embed, &known, "the dataset", err)
+			   : 0;
+	*err = why;
+	return -1;
+}
+
 /* What turns texts into vectors that go with these. */
 static struct embedder *open_embedder(const struct vec_set *set, struct err *err)
 {
@@ -214,7 +233,7 @@ static int embed_missing(struct evalset *e, const struct vec_set *set, struct er
 	for (uint64_t i = 0; ret == 0 && i < e->n;) {
 		size_t n = 0;
 		for (; i < e->n && n < window; i++)
-			if (!e->query[i].has_vector && e->query[i].text) {
+			if (!e->query[i].has_vector && e->query[i].text && e->query[i].text[0]) {
 				query[n] = i;
 				text[n++] = span_of(e->query[i].text);
 			}
@@ -230,12 +249,25 @@ static int embed_missing(struct evalset *e, const struct vec_set *set, struct er
 	return ret;
 }
 
-static uint64_t count_without_vector(const struct evalset *e)
+/* Embed what the eval set has as text only, if it is known how; say what is lacking.  ERR_DATA if
+ * that is everything. */
+static int complete(struct evalset *e, const struct vec_set *set, struct err *err)
 {
-	uint64_t n = 0;
-	for (uint64_t i = 0; i < e->n; i++)
-		n += !e->query[i].has_vector;
-	return n;
+	uint64_t texts = evalset_without_vector(e, true);
+	if (texts && o.embed.embedder && embed_missing(e, set, err) != 0)
+		return -1;
+	uint64_t left = evalset_without_vector(e, false);
+	const char *why = texts && !o.embed.embedder
+			      ? "have a text and no vector, and no embedder is known: say --embedder"
+			      : "have neither a vector nor a text";
+	if (left && left == e->n)
+		return err_set(err, ERR_DATA, "the %llu queries of eval set '%s' %s",
+			       (unsigned long long)left, e->name, why);
+	struct warn_to w = cli_warn_to(&cli);
+	if (left)
+		warn(&w, "%llu of %llu queries %s; they get no answers", (unsigned long long)left,
+		     (unsigned long long)e->n, why);
+	return 0;
 }
 
 static int make_queries(struct evalset *e, struct vec_set *set, struct err *err)
@@ -384,8 +416,6 @@ static void check_options(void)
 		cli_usage(&cli, "no operand");
 	if ((o.embed.embedder || o.embed.url) && !o.texts && !o.refresh)
 		cli_usage(&cli, "--embedder and --url are for --texts and --refresh");
-	if (o.refresh && o.embed.url && !o.embed.embedder)
-		cli_usage(&cli, "--url is for texts: say which --embedder");
 	if (o.if_stale && !o.refresh)
 		cli_usage(&cli, "--if-stale goes with --refresh");
 	if (o.info && cli.n_operands)
@@ -434,6 +464,11 @@ static int lock_index(struct operands *operands, const struct evalset *e, struct
 	return -1;
 }
 
+static struct span id_of_row(const void *set, uint64_t row, char *tmp)
+{
+	return vec_set_id(set, row, tmp);
+}
+
 /* 1: the answers are there and belong to these vectors; 0; -1. */
 static int is_fresh(const struct evalset *e, const struct make_truth *how, struct err *err)
 {
@@ -446,7 +481,11 @@ static int is_fresh(const struct evalset *e, const struct make_truth *how, struc
 	if (vec_set_digest(how->base, how->par, &d, err) != 0)
 		return -1;
 	digest_text(d, text);
-	return strcmp(text, e->vectors_digest) == 0;
+	if (strcmp(text, e->vectors_digest) != 0 || !e->ids_digest[0])
+		return strcmp(text, e->vectors_digest) == 0;
+	struct id_source ids = {how->base->rows, id_of_row, how->base};
+	eval_ids_digest(&ids, how->base->id_end != NULL, text);
+	return strcmp(text, e->ids_digest) == 0;
 }
 
 int main(int argc, char **argv)
@@ -478,10 +517,15 @@ int main(int argc, char **argv)
 			    &err) != 0 ||
 	    check_outputs(&set, &err) != 0)
 		goto out;
+	if ((o.refresh || o.texts) &&
+	    find_known(&operands, vectors, n_vectors, e.index_name, &err) != 0)
+		goto out;
+	if (o.refresh && o.embed.url && !o.embed.embedder)
+		cli_usage(&cli, "--url is for texts: say which --embedder");
 	if (!o.refresh &&
 	    (make_queries(&e, &set, &err) != 0 || describe(&e, meta.index_name, &err) != 0))
 		goto out;
-	if (o.refresh && o.embed.embedder && embed_missing(&e, &set, &err) != 0)
+	if (o.refresh && complete(&e, &set, &err) != 0)
 		goto out;
 	struct make_truth how = {.base = &set, .progress = on_progress, .ctx = &progress};
 	how.metric = o.metric >= 0     ? (enum vec_metric)o.metric
@@ -513,14 +557,9 @@ int main(int argc, char **argv)
 		cli_note(&cli, "%llu queries, k=%u, metric %s, over %llu vectors%s",
 			 (unsigned long long)e.n, e.k, vec_metric_name(e.metric),
 			 (unsigned long long)set.rows, how.reused ? ": answers known already" : "");
-	uint64_t left = count_without_vector(&e);
-	if (ret == 0 && left)
-		cli_note(&cli,
-			 "%llu queries have no vector and got no answers (--embedder makes "
-			 "vectors of their texts)",
-			 (unsigned long long)left);
 out:
 	evalset_release(&e);
+	embedding_release(&known);
 	evalset_release(&before);
 	vec_set_release(&set);
 	index_meta_release(&meta);

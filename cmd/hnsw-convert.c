@@ -65,6 +65,11 @@ static int write_vectors(const struct vec_set *set, struct err *err)
 	if (o.to == VEC_BY_SUFFIX && vec_format_of_path(path, &how.format) != 0)
 		return err_set(err, ERR_USAGE,
 			       "cannot tell the format of '%s' by its suffix: say --to", path);
+	if (o.sample && !vec_format_keeps_ids(how.format))
+		return err_set(err, ERR_USAGE,
+			       "a sample has the ids of its rows, which format %s does not keep: "
+			       "write jsonl, text-words or hvec",
+			       vec_format_names[how.format]);
 	how.type = o.type >= 0 ? (enum vec_type)o.type : vec_set_type(set);
 	if (o.skip > set->rows)
 		o.skip = set->rows;

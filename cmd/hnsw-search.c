@@ -2,6 +2,8 @@
 /* hnsw-search - print the nearest neighbours of queries */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "catalog/operand.h"
@@ -9,12 +11,13 @@
 #include "json/write.h"
 
 #define BATCH 256 /* queries that are searched together */
+#define TEXTS_MAX ((size_t)1 << 30)
 
 static struct {
 	uint32_t k, ef, threads;
 	int format, vectors;
-	bool exact, load;
-	const char *store;
+	bool exact, load, texts;
+	const char *prefix, *store;
 } o = {.k = 10};
 
 static const struct cli_opt opts[] = {
@@ -24,6 +27,10 @@ static const struct cli_opt opts[] = {
      0, 0, NULL},
     {0, "load", NULL, "read the index into memory first: better for many queries", CLI_FLAG,
      &o.load, 0, 0, NULL},
+    {0, "texts", NULL, "the queries are texts, {\"id\":...,\"text\":...}: embed them as the dataset was",
+     CLI_FLAG, &o.texts, 0, 0, NULL},
+    {0, "prefix", "TEXT", "texts: put TEXT before each (default: as it was for the dataset)", CLI_STR,
+     &o.prefix, 0, 0, NULL},
     CLI_OPT_VECTORS(&o.vectors),
     CLI_OPT_FORMAT(&o.format),
     CLI_OPT_THREADS(&o.threads, "1"),
@@ -169,9 +176,9 @@ static int answer_file(struct batch *b, const char *path, struct err *err)
 }
 
 /* Lines from stdin; what has come so far is answered before waiting for more. */
-static int answer_stream(struct batch *b, struct err *err)
+static int answer_stream(struct batch *b, int fd, const char *name, struct err *err)
 {
-	struct vec_stream *s = vec_stream_new(0, "stdin", err);
+	struct vec_stream *s = vec_stream_new(fd, name, err);
 	const float *v;
 	struct span id;
 	int got = s ? 1 : -1;
@@ -191,19 +198,96 @@ static int answer_stream(struct batch *b, struct err *err)
 	return got;
 }
 
+/* ---- texts ---- */
+
+/* Have embed turn the texts into lines of vectors, as ${e} tells. */
+static int embed_texts(const struct embedding *e, const char *queries, struct buf *lines,
+		       struct err *err)
+{
+	const char *argv[20] = {"embed", "-S", cli_store(o.store), "--embedder"};
+	const char *prefix = o.prefix ? o.prefix : e->prefix;
+	struct buf programs = BUF_INIT, spec = BUF_INIT, in = BUF_INIT;
+	size_t n = 4;
+	buf_adds(&spec, e->embedder);
+	if (!strchr(e->embedder, ':') && !e->model)
+		buf_addf(&spec, ":%llu", (unsigned long long)e->dimensions);
+	const char *const options[][2] = {
+	    {"--model", e->model}, {"--url", e->url}, {"--prefix", prefix}};
+	argv[n++] = buf_span(&spec).p;
+	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+		if (options[i][1]) {
+			argv[n++] = options[i][0];
+			argv[n++] = options[i][1];
+		}
+	argv[n++] = "--";
+	if (strcmp(queries, "-") != 0)
+		argv[n++] = queries;
+	int ret = buf_ok(&spec, err) == 0 && cli_programs(&cli, "hnsw-search", &programs, err) == 0
+		      ? 0
+		      : -1;
+	if (ret == 0 && strcmp(queries, "-") == 0)
+		ret = io_read_fd(0, "stdin", TEXTS_MAX, &in, err);
+	if (ret == 0)
+		ret = cli_run(programs.data, argv, buf_span(&in), lines, err);
+	buf_release(&programs);
+	buf_release(&spec);
+	buf_release(&in);
+	return ret;
+}
+
+static int answer_lines(struct batch *b, struct span lines, struct err *err)
+{
+	int fd = memfd_create("vectors", MFD_CLOEXEC);
+	int ret = fd < 0 || io_write_all(fd, lines.p, lines.n) != 0 || lseek(fd, 0, SEEK_SET) < 0
+		      ? err_sys(err, "cannot write to a file in memory")
+		      : answer_stream(b, fd, "the vectors of the texts", err);
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+static int answer_texts(struct batch *b, struct operands *operands, const char *queries,
+			struct err *err)
+{
+	struct embedding e;
+	struct buf lines = BUF_INIT;
+	const char *name = cli.operand[0];
+	int ret = operand_embedding(operands, name, &e, err);
+	if (ret >= 0 && !e.embedder)
+		ret = err_set(err, ERR_DATA,
+			      "it is not known how the vectors of index '%s' were embedded: let "
+			      "embed make vectors of the texts",
+			      name);
+	if (ret > 0)
+		ret = embed_texts(&e, queries, &lines, err);
+	if (ret == 0)
+		ret = answer_lines(b, buf_span(&lines), err);
+	embedding_release(&e);
+	buf_release(&lines);
+	return ret;
+}
+
 int main(int argc, char **argv)
 {
 	struct err err = {0};
 	struct batch b = {0};
 	cli_parse(&cli, argc, argv, 1, 2);
+	if (o.texts && o.format)
+		cli_usage(&cli, "--format is for vectors, not for texts");
+	if (o.texts && operand_is_file(cli.operand[0]))
+		cli_usage(&cli, "--texts is for an index of the store, not for a file: let embed "
+				"make vectors of them");
+	if (o.prefix && !o.texts)
+		cli_usage(&cli, "--prefix is for --texts");
 	struct operands operands = {.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
 	const char *queries = cli.n_operands > 1 ? cli.operand[1] : "-";
 	enum hnsw_open_mode mode = o.vectors ? HNSW_DISK : o.load ? HNSW_LOAD : HNSW_MAP;
 	struct hnsw *h = operand_index(&operands, cli.operand[0], mode, &err);
 	int ret = h ? batch_init(&b, h, &err) : -1;
 	if (ret == 0)
-		ret = strcmp(queries, "-") == 0 && o.format == VEC_BY_SUFFIX
-			  ? answer_stream(&b, &err)
+		ret = o.texts ? answer_texts(&b, &operands, queries, &err)
+		      : strcmp(queries, "-") == 0 && o.format == VEC_BY_SUFFIX
+			  ? answer_stream(&b, 0, "stdin", &err)
 			  : answer_file(&b, queries, &err);
 	int status = ret == 0 ? 0 : cli_error(&cli, &err);
 	batch_release(&b);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* index-add - register an index, or change what is registered */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -108,6 +109,33 @@ static int measure_dataset(struct catalog *c, struct index_meta *m, struct err *
 	return ret;
 }
 
+/* Where its vectors come from is shown beside what the options say. */
+static int show_embedding(struct catalog *c, struct index_meta *m, bool registered, struct err *err)
+{
+	struct embedding e, said = {.has_metric = o.metric >= 0};
+	struct err why = {0};
+	char what[CATALOG_NAME_MAX + 16];
+	int found = catalog_embedding_get(c, m->source, m->bucket, &e, &why);
+	if (found < 0 && why.code != ERR_ENV)
+		*err = why;
+	if (found <= 0)
+		return found < 0 && why.code != ERR_ENV ? -1 : 0;
+	if (said.has_metric)
+		said.metric = (enum vec_metric)o.metric;
+	snprintf(what, sizeof what, "dataset '%s'", m->source);
+	int ret = embedding_check(&e, &said, what, err);
+	if (!registered && o.metric < 0 && e.has_metric)
+		m->metric = e.metric;
+	if (ret == 0 && e.embedder) {
+		const char *model = e.model && e.model[0] ? e.model : e.embedder;
+		ret = index_meta_set(&m->embedder, e.embedder, err) ||
+		      set_if(&m->prefix, e.prefix, err) ||
+		      (!o.model && index_meta_set(&m->model_name, model, err));
+	}
+	embedding_release(&e);
+	return ret ? -1 : 0;
+}
+
 /* It may be made later; or the name is mistyped. */
 static int look_for_evalset(struct catalog *c, const struct index_meta *m, struct err *err)
 {
@@ -143,7 +171,8 @@ static int change(void *ctx, struct index_meta *m, bool registered, struct err *
 		m->metric = (enum vec_metric)o.metric;
 		m->has_metric = true;
 	}
-	if (m->source && m->source[0] && measure_dataset(c, m, err) != 0)
+	if (m->source && m->source[0] &&
+	    (measure_dataset(c, m, err) != 0 || show_embedding(c, m, registered, err) != 0))
 		return -1;
 	return o.eval_set ? look_for_evalset(c, m, err) : 0;
 }

@@ -11,11 +11,11 @@
 
 static struct {
 	const char *batch_id, *bucket, *ids, *store;
-	int format;
+	int format, metric;
 	double wait;
 	bool replace, dry_run;
 	struct embed_options embed;
-} o = {.wait = 600, .embed = EMBED_OPTIONS_INIT};
+} o = {.wait = 600, .metric = -1, .embed = EMBED_OPTIONS_INIT};
 
 static const struct cli_opt opts[] = {
     {0, "batch-id", "ID", "a name for the batch, so that ingesting it again does nothing", CLI_STR,
@@ -26,6 +26,8 @@ static const struct cli_opt opts[] = {
      NULL},
     {0, "replace", NULL, "rows may be newer versions of rows that are there", CLI_FLAG, &o.replace,
      0, 0, NULL},
+    {0, "metric", "NAME", "what the vectors are made for: cosine, l2 or ip", CLI_NAME, &o.metric, 0, 0,
+     vec_metric_names},
     CLI_OPT_FORMAT(&o.format),
     CLI_OPTS_EMBED(o.embed),
     CLI_OPT_WAIT(&o.wait, "600"),
@@ -55,6 +57,17 @@ static void print_result(const char *dataset, const struct dataset_appended *a)
 	json_bool(&j, a->repeated);
 	json_close(&j, '}');
 	buf_addc(&cli_out.b, '\n');
+}
+
+/* Nothing was said of where the rows come from. */
+static void say_what_for(const char *dataset, const struct embedding *e)
+{
+	struct buf b = BUF_INIT;
+	embedding_describe(&b, e);
+	if (!b.failed)
+		cli_note(&cli, "the rows are taken for those of %s, as dataset '%s' is", b.data,
+			 dataset);
+	buf_release(&b);
 }
 
 /* ---- texts, embedded on the way ---- */
@@ -88,7 +101,8 @@ static int read_texts(void *embedder, int fd, const char *name, struct vec_rows 
 	return texts_read_fd(&t, fd, name, err);
 }
 
-static int open_rows(struct vec_set *rows, const char *const *paths, size_t n, struct err *err)
+static int open_rows(struct vec_set *rows, const char *const *paths, size_t n,
+		     struct embedding *from, struct err *err)
 {
 	if (!o.embed.embedder)
 		return vec_set_open(rows, paths, n, (enum vec_format)o.format, err);
@@ -101,6 +115,8 @@ static int open_rows(struct vec_set *rows, const char *const *paths, size_t n, s
 	struct embedder *e = embedder_new(&setup, err);
 	cli_progress_start(&embedding, &cli, "embedded texts:");
 	int ret = e ? vec_set_read(rows, paths, n, read_texts, e, err) : -1;
+	if (ret == 0)
+		ret = embedder_about(e, from, err);
 	cli_progress_end(&embedding);
 	embedder_free(e);
 	return ret;
@@ -121,7 +137,8 @@ int main(int argc, char **argv)
 	struct err err = {0};
 	struct catalog c = {0};
 	struct vec_set rows = VEC_SET_INIT;
-	struct dataset_appended done;
+	struct dataset_appended done = {0};
+	struct embedding from = {0};
 	cli_parse(&cli, argc, argv, 1, SIZE_MAX);
 	c.warn = cli_warn_to(&cli);
 	if (o.embed.embedder && o.format)
@@ -133,6 +150,7 @@ int main(int argc, char **argv)
 				   .bucket = o.bucket,
 				   .batch_id = o.batch_id,
 				   .rows = &rows,
+				   .from = &from,
 				   .replace = o.replace,
 				   .dry_run = o.dry_run};
 	int ret = catalog_check_name("dataset", a.dataset, &err);
@@ -146,7 +164,11 @@ int main(int argc, char **argv)
 		catalog_be_patient(&c, o.wait);
 	if (ret == 0)
 		ret = open_rows(&rows, files ? cli.operand + 1 : from_stdin,
-				files ? cli.n_operands - 1 : 1, &err);
+				files ? cli.n_operands - 1 : 1, &from, &err);
+	if (o.metric >= 0) {
+		from.metric = (enum vec_metric)o.metric;
+		from.has_metric = true;
+	}
 	if (ret == 0 && o.ids)
 		ret = vec_set_read_ids(&rows, o.ids, &err);
 	if (ret == 0)
@@ -155,7 +177,11 @@ int main(int argc, char **argv)
 		trigger(&c, a.dataset);
 	if (ret == 0)
 		print_result(a.dataset, &done);
+	if (ret == 0 && done.taken_for.embedder)
+		say_what_for(a.dataset, &done.taken_for);
 	vec_set_release(&rows);
+	embedding_release(&from);
+	embedding_release(&done.taken_for);
 	catalog_close(&c);
 	return cli_finish(&cli, ret == 0 ? 0 : cli_error(&cli, &err));
 }

@@ -123,6 +123,46 @@ status 3 "an id with leading zeros is no number" hnsw-convert zeros.hnsw -o zero
 check "the vectors of an index" "hnsw-convert text.hnsw -o x.hvec && hnsw-info --vectors v.jsonl >want && hnsw-info --vectors x.hvec | cmp - want"
 check "with their ids" "hnsw-convert x.hvec | jq -r .id | cmp - ids"
 
+# Faiss's ids have a sign.
+jq -c '.id |= (700 - (.[1:] | tonumber) | tostring)' v.jsonl >s.jsonl
+hnsw-build -q --storage f32 --metric l2 -m 8 s.jsonl -o s.hnsw >out
+hnsw-search -k 3 s.hnsw q.jsonl >want
+check "ids below 0, through faiss" "hnsw-convert s.hnsw -o s.faiss && hnsw-convert s.faiss -o back.hnsw && hnsw-search -k 3 -s 30 back.hnsw q.jsonl | cmp - want && hnsw-convert back.hnsw | jq -r .id | grep -q '^-'"
+status 3 "of which hnswlib has none" hnsw-convert s.hnsw -o s.bin
+if has faiss; then
+	check "Faiss has them" "peers search faiss l2 s.faiss q.npy 30 3 | head -n 20 | jq -se 'flatten | any(. < 0) and all(. <= 700)'"
+fi
+
+# ---- usearch's bytes ----
+# bytes TYPE LENGTH FILE: the vectors of an index of usearch as i8 or u8, scaled as it does, or 0: as they are
+bytes() {
+	perl -e 'local $/; binmode STDIN; binmode STDOUT; $_ = <STDIN>; ($type, $long) = @ARGV;
+		($n, $b) = unpack "VV"; $d = $b / 4; print pack "VV", $n, $d;
+		for $i (0 .. $n - 1) {
+			@v = unpack "f<$d", substr $_, 8 + $i * $b, $b;
+			$l = 0; $l += $_ * $_ for @v; $s = $long ? $long / sqrt($l || 1) : 1;
+			print pack $type eq "u8" ? "C*" : "c*", map {int $_ * $s} @v;
+		}
+		$h = substr $_, 8 + $n * $b; substr($h, 14, 1) = chr($type eq "u8" ? 17 : 23); print $h' "$1" "$2" <"$3"
+}
+awk 'BEGIN {srand(8); for (i = 0; i < 300; i++) {printf "["; for (j = 0; j < 6; j++) printf "%s%d", j ? "," : "", rand() * 120; print "]"}}' >whole.jsonl
+for metric in l2 ip cosine; do
+	hnsw-build -q --storage f32 --metric $metric -m 8 whole.jsonl -o w.hnsw >out
+	hnsw-convert -q w.hnsw -o w.usearch
+	for type in i8 u8; do
+		[ $type = u8 ] && long=255 || long=127
+		bytes $type $long w.usearch >scaled.usearch
+		[ $metric = cosine ] || bytes $type 0 w.usearch >plain.usearch
+		if [ $metric = cosine ]; then
+			check "vectors scaled to $type, by cosine" "hnsw-convert scaled.usearch -o b.hnsw && hnsw-info --check b.hnsw && hnsw-search --exact -k 1 w.hnsw whole.jsonl | jq -c '.hits[0].id' >want && hnsw-search --exact -k 1 b.hnsw whole.jsonl | jq -c '.hits[0].id' >got && test \$(diff want got | grep -c '^<') -lt 15"
+			continue
+		fi
+		status 3 "vectors scaled to $type, by $metric" hnsw-convert scaled.usearch -o b.hnsw
+		says "'scaled.usearch' holds vectors in $type that usearch scaled to one length" "why is said"
+		check "whole numbers in $type, by $metric" "hnsw-convert plain.usearch -o b.hnsw && hnsw-search --exact -k 3 w.hnsw whole.jsonl >want && hnsw-search --exact -k 3 b.hnsw whole.jsonl | cmp - want"
+	done
+done
+
 # ---- equal vectors ----
 awk 'BEGIN {srand(5); for (i = 0; i < 400; i++) {r = i % 4 ? rand() : 0; printf "[%.3f,%.3f,%.3f]\n", r, r * rand(), r ? rand() : 0}; for (i = 0; i < 2; i++) print "[9,9,9]"}' >dup.jsonl
 hnsw-build -q --storage f32 --metric l2 -m 4 dup.jsonl -o dup.hnsw >out

@@ -214,7 +214,9 @@ check "an eval set of texts" "evalset -q --texts five.jsonl $remote --prefix 'q:
 check "embeds once" "evalset -q --refresh e5 texts && test \$(requests) -eq 1"
 check "with its ids and texts" "jq -e '[.queries[] | .id == .query_text] | all' store/primary/_hnsw_evals/e5.json"
 jq -c '.queries[1, 3].query_embedding = null' store/primary/_hnsw_evals/e5.json >part.json
-check "queries without a vector are told of" "evalset --refresh part.json texts >o 2>e && grep -q '2 queries have no vector' e"
+check "queries without a vector get one as the dataset's rows did" "evalset -q --refresh part.json texts >o && jq -e '.queries | all(.query_embedding | type == \"array\")' o"
+status 3 "unless it is not known how" "jq -c '.queries[].query_embedding = null | .index_name = \"none\"' part.json >all.json; embed --no-cache $remote --lines five | hnsw-convert - -o rows.hvec; evalset -q --refresh all.json rows.hvec"
+says "have a text and no vector, and no embedder is known: say --embedder" "is said"
 check "and can be given one" "evalset -q --refresh part.json $remote --prefix 'q: ' texts | jq -c '[.queries[] | [.query_embedding, .ground_truth]]' >a; jq -c '[.queries[] | [.query_embedding, .ground_truth]]' store/primary/_hnsw_evals/e5.json | cmp - a"
 check "all of them" "jq -c '.queries[].query_embedding = null' part.json | evalset -q --refresh - $remote --prefix 'q: ' texts | jq -c '[.queries[] | [.query_embedding, .ground_truth]]' | cmp - a"
 status 3 "of another dimension" "evalset -q --refresh part.json --embedder hash:5 texts"

@@ -57,7 +57,7 @@ check "its promotions" "promoted --full docs | cmp - promotions"
 check "its eval set" "cmp cold/_hnsw_evals/ev.json far/_hnsw_evals/ev.json"
 check "and its served index" "hnsw-search -k 3 docs v.jsonl | cmp - hits && activate docs 2>&1 | grep -q 'is served already'"
 check "the old bucket is as it was" "for f in \$(cd before && find . -type f ! -path './.*'); do cmp before/\$f cold/\$f || exit 1; done"
-check "its dataset stays where it is" "vectors 2 6 5 m | ingest docs | jq -e '.total == 62' && test ! -e far/vectors/docs && ls cold/vectors/docs | test \$(wc -l) -eq 2"
+check "its dataset stays where it is" "vectors 2 6 5 m | ingest docs | jq -e '.total == 62' && test ! -e far/vectors/docs && ls cold/vectors/docs/*.hvec | test \$(wc -l) -eq 2"
 check "once more: nothing to do" index-move docs far
 says "'docs' lives in bucket 'far' already" "which is said"
 check "new Trials go to the new bucket" "trial t9 80 30 0.9 500 docs | trial-append >o1; trial-list docs | test \$(wc -l) -eq 3; cat cold/_hnsw_trials/docs/*.jsonl | cmp - trials"

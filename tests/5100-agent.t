@@ -200,6 +200,8 @@ wait
 check "then it is done" $fast once
 
 # ---- settings ----
+printf '\357\273\277cycle_interval_secs = 8\r\n' >store/primary/_hnsw_agent/agent.conf
+check "a byte order mark and CRLF in the file of settings" "autotune-agent status | jq -e '.config.cycle_interval_secs == 8'"
 echo 'cycle_interval_secs = 7' >store/primary/_hnsw_agent/agent.conf
 check "agent.conf in the store" "$agent status | jq -e '.config.cycle_interval_secs == 7 and .config.min_recall == 0.9'"
 check "the environment goes before it" "HNSW_AGENT_CYCLE_INTERVAL_SECS=8 $agent status | jq -e '.config.cycle_interval_secs == 8'"

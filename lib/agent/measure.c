@@ -120,7 +120,7 @@ static int build(struct cycle *c, const struct config *config, const char *path,
 	return ret;
 }
 
-/* Whether the eval set has answers, and among these vectors: 1, 0, or -1. */
+/* Whether the eval set has vectors and answers, and among these vectors: 1, 0, or -1. */
 static int answers_fit(struct cycle *c, struct err *err)
 {
 	struct evalset e;
@@ -130,7 +130,8 @@ static int answers_fit(struct cycle *c, struct err *err)
 	if (found < 0)
 		return -1;
 	int fit =
-	    e.truth_built && (!e.vectors_digest[0] || strcmp(e.vectors_digest, c->digest) == 0);
+	    e.truth_built && evalset_without_vector(&e, true) == 0 &&
+	    (!e.vectors_digest[0] || strcmp(e.vectors_digest, c->digest) == 0);
 	evalset_release(&e);
 	return fit;
 }

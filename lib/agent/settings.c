@@ -115,6 +115,11 @@ static int read_line(struct agent_settings *s, struct span line, unsigned number
 int agent_settings_read(struct agent_settings *s, struct span text, struct err *err)
 {
 	unsigned seen[AGENT_SETTINGS] = {0}, number = 0;
+	size_t mark = text_mark(text);
+	if (mark == TEXT_MARK_WIDE)
+		return err_set(err, ERR_DATA, "text in UTF-16, expected UTF-8");
+	text.p += mark;
+	text.n -= mark;
 	while (text.n) {
 		const char *nl = memchr(text.p, '\n', text.n);
 		size_t n = nl ? (size_t)(nl - text.p) : text.n;

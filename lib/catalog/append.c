@@ -207,6 +207,7 @@ static int append_locked(struct catalog *c, const struct dataset_append *a,
 {
 	struct dataset_place place;
 	struct vec_set have = VEC_SET_INIT;
+	struct embedding is = {0};
 	const char *again = NULL;
 	uint64_t replaced = 0, stamp = 0;
 	int ret = choose_place(c, a, &place, err);
@@ -228,16 +229,23 @@ static int append_locked(struct catalog *c, const struct dataset_append *a,
 			ret = sync_dataset(place.store, a->dataset, err);
 		goto out;
 	}
-	if (check_against(&have, a, &replaced, err) != 0)
+	int known = dataset_check_embedding(&place, a, &is, err);
+	if (known < 0 || check_against(&have, a, &replaced, err) != 0 ||
+	    next_stamp(&place.batches, a->dataset, &stamp, err) != 0 ||
+	    (!known && !a->dry_run && dataset_keep_embedding(&place, a, err) != 0))
 		goto out;
-	if (next_stamp(&place.batches, a->dataset, &stamp, err) != 0 ||
-	    (!a->dry_run && write_batch(place.store, a, stamp, out, err) != 0))
+	if (is.embedder && !(a->from && a->from->embedder)) {
+		out->taken_for = is;
+		is = (struct embedding){0};
+	}
+	if (!a->dry_run && write_batch(place.store, a, stamp, out, err) != 0)
 		goto out;
 	out->rows = a->rows->rows;
 	out->replaced = replaced;
 	out->total += out->rows - replaced;
 	ret = 0;
 out:
+	embedding_release(&is);
 	vec_set_release(&have);
 	dataset_place_release(&place);
 	return ret;

@@ -3,6 +3,7 @@
 #define CATALOG_CATALOG_H
 
 #include "base/name.h"
+#include "record/embedding.h"
 #include "record/evalset.h"
 #include "record/meta.h"
 #include "record/promotion.h"
@@ -142,6 +143,7 @@ struct dataset_append {
 	const char
 	    *batch_id; /* names the batch, so that appending it again does nothing; or NULL */
 	const struct vec_set *rows;
+	const struct embedding *from; /* what is known of where they come from, or NULL */
 	bool replace; /* rows may be newer versions of rows that are there */
 	bool dry_run;
 };
@@ -151,11 +153,18 @@ struct dataset_appended {
 	bool repeated;			   /* it was there already */
 	uint64_t rows, total;		   /* in the batch, in the dataset now */
 	uint64_t replaced;		   /* of these rows, newer versions of others */
+	struct embedding taken_for; /* what they are taken for, of which nothing was said, as the
+				       dataset is that; release it */
 };
 
+/* Where the vectors of a dataset come from; release it.  1; 0: it is not known; -1. */
+int catalog_embedding_get(struct catalog *c, const char *dataset, const char *bucket,
+			  struct embedding *out, struct err *err) MUST_CHECK;
+
 /*
- * Append one write-once batch, durable on return.  ERR_DATA: rows without ids, an id that
- * the dataset has, another dimension.  ERR_CONFLICT: it lies in another bucket, or has a batch
+ * Append one write-once batch, durable on return.  The first one settles where the vectors of the
+ * dataset come from.  ERR_DATA: rows without ids, an id that the dataset has, another dimension,
+ * vectors of another embedder, model, prefix or metric.  ERR_CONFLICT: it lies in another bucket, or has a batch
  * of that id with other rows.
  */
 int catalog_dataset_append(struct catalog *c, const struct dataset_append *a,

@@ -26,6 +26,13 @@ int dataset_find(struct catalog *c, const char *dataset, const char *first,
 		 struct dataset_place *place, struct err *err) MUST_CHECK;
 void dataset_place_release(struct dataset_place *p);
 
+/* Compare the rows with what is known of the dataset, ${is}: 1; 0: nothing is; -1.  If nothing is,
+ * what is known of the rows is to be kept before they are written.  Under the dataset's lock. */
+int dataset_check_embedding(const struct dataset_place *p, const struct dataset_append *a,
+			    struct embedding *is, struct err *err) MUST_CHECK;
+int dataset_keep_embedding(const struct dataset_place *p, const struct dataset_append *a,
+			   struct err *err) MUST_CHECK;
+
 /* Local path of a batch. */
 int dataset_batch_path(struct store *s, const char *dataset, const char *batch, struct buf *path,
 		       struct err *err) MUST_CHECK;

@@ -13,6 +13,7 @@ static const struct {
     [LAYOUT_PROMOTIONS] = {"_hnsw_promotions", ".json"},
     [LAYOUT_EVALSET] = {"_hnsw_evals", ".json"},
     [LAYOUT_DATASET] = {"vectors", ""},
+    [LAYOUT_EMBEDDING] = {"vectors", "/embedding.json"},
     [LAYOUT_SERVED] = {"_hnsw_active", ""},
     [LAYOUT_CURRENT] = {"_hnsw_active", "/current.json"},
     [LAYOUT_TUNING] = {"_hnsw_tuning", ""},

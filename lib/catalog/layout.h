@@ -14,6 +14,7 @@ enum layout {
 	LAYOUT_PROMOTIONS, /* of an index */
 	LAYOUT_EVALSET,
 	LAYOUT_DATASET, /* prefix of its batches, and its lock */
+	LAYOUT_EMBEDDING, /* where its vectors come from */
 	LAYOUT_SERVED,	/* prefix of an index's generations */
 	LAYOUT_CURRENT, /* which of these is served */
 	LAYOUT_TUNING,	/* lock: building and measuring an index */

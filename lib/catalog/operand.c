@@ -69,6 +69,18 @@ static int open_dataset(struct operands *o, const char *name, struct vec_set *ou
 			     name, o->store_url);
 }
 
+int operand_embedding(struct operands *o, const char *name, struct embedding *out, struct err *err)
+{
+	struct index_meta meta = {0};
+	*out = (struct embedding){0};
+	struct catalog *c = catalog_for(o, "dataset", name, err);
+	int known = c ? catalog_index_get(c, name, &meta, err) : -1;
+	const char *dataset = known > 0 && meta.source && meta.source[0] ? meta.source : name;
+	int found = known < 0 ? -1 : catalog_embedding_get(c, dataset, meta.bucket, out, err);
+	index_meta_release(&meta);
+	return found;
+}
+
 int operand_vectors(struct operands *o, const char *const *operand, size_t count,
 		    enum vec_format format, struct vec_set *out, struct index_meta *meta,
 		    struct err *err)

@@ -31,6 +31,11 @@ int operand_vectors(struct operands *o, const char *const *operand, size_t count
 		    enum vec_format format, struct vec_set *out, struct index_meta *meta,
 		    struct err *err) MUST_CHECK;
 
+/* Where the vectors of a registered index or a dataset of that name come from; release it.  1; 0: it
+ * is not known; -1. */
+int operand_embedding(struct operands *o, const char *name, struct embedding *out,
+		      struct err *err) MUST_CHECK;
+
 /* An index: a file, or the served generation of a registered index. */
 struct hnsw *operand_index(struct operands *o, const char *operand, enum hnsw_open_mode mode,
 			   struct err *err) MUST_CHECK;

@@ -189,6 +189,54 @@ void embedder_free(struct embedder *e)
 	free(e);
 }
 
+static int keep(char **to, const char *text, struct err *err)
+{
+	*to = text ? span_dup(span_of(text)) : NULL;
+	return text && !*to ? err_nomem(err) : 0;
+}
+
+int embedder_about(const struct embedder *e, struct embedding *out, struct err *err)
+{
+	const struct embed_options *o = e->options;
+	const char *spec = o->embedder ? o->embedder : kind_names[EMBED_HASH];
+	*out = (struct embedding){.dimensions = e->dim};
+	if (e->kind == EMBED_HASH)
+		spec = kind_names[EMBED_HASH];
+	/* What follows a question mark may be a secret. */
+	if (keep(&out->embedder, spec, err) != 0 || keep(&out->model, o->model, err) != 0 ||
+	    keep(&out->prefix, o->prefix ? o->prefix : "", err) != 0 ||
+	    keep(&out->url, o->url, err) != 0) {
+		embedding_release(out);
+		return -1;
+	}
+	if (out->url)
+		out->url[strcspn(out->url, "?#")] = 0;
+	return 0;
+}
+
+int embed_options_follow(struct embed_options *o, const struct embedding *from, const char *what,
+			 struct err *err)
+{
+	struct embedding said = {.embedder = (char *)(uintptr_t)o->embedder,
+				 .model = (char *)(uintptr_t)o->model,
+				 .prefix = from->prefix};
+	if (!from->embedder)
+		return 0;
+	if (o->embedder && (o->model || !from->model))
+		return embedding_check(from, &said, what, err);
+	if (!o->embedder)
+		o->embedder = from->embedder;
+	if (!o->model)
+		o->model = from->model;
+	if (!o->url)
+		o->url = from->url;
+	if (!o->prefix)
+		o->prefix = from->prefix;
+	said.embedder = (char *)(uintptr_t)o->embedder;
+	said.model = (char *)(uintptr_t)o->model;
+	return embedding_check(from, &said, what, err);
+}
+
 size_t embedder_window(const struct embedder *e)
 {
 	const struct embed_options *o = e->options;
@@ -200,7 +248,7 @@ size_t embedder_window(const struct embedder *e)
 /* Put the prefix before the texts. */
 static int take_texts(struct embedder *e, const struct span *text, size_t n, struct err *err)
 {
-	struct span prefix = span_of(e->options->prefix);
+	struct span prefix = span_of(e->options->prefix ? e->options->prefix : "");
 	if (n > e->room) {
 		free(e->text);
 		free(e->digest);

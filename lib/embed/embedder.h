@@ -6,12 +6,13 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "record/embedding.h"
 
 /* What a command line says of an embedder; the same for all programs (CLI_OPTS_EMBED). */
 struct embed_options {
 	const char *embedder; /* hash, ollama or openai, each with or without :DIM; NULL: hash */
 	const char *url, *model;
-	const char *prefix; /* put before every text */
+	const char *prefix; /* put before every text; NULL: none */
 	const char *key_file;
 	int encoding; /* of embed_encodings */
 	bool truncate, no_cache;
@@ -21,7 +22,7 @@ struct embed_options {
 
 #define EMBED_OPTIONS_INIT                                                               \
 	{                                                                                \
-		.prefix = "", .batch = 32, .parallel = 4, .retries = 5, .timeout_s = 120 \
+		.batch = 32, .parallel = 4, .retries = 5, .timeout_s = 120 \
 	}
 
 enum embed_encoding { EMBED_FLOAT, EMBED_BASE64 };
@@ -54,6 +55,17 @@ struct embedder;
 /* ERR_USAGE: options that cannot be meant. */
 struct embedder *embedder_new(const struct embed_setup *setup, struct err *err) MUST_CHECK;
 void embedder_free(struct embedder *e);
+
+/* What is to be known of its vectors; release it. */
+int embedder_about(const struct embedder *e, struct embedding *out, struct err *err) MUST_CHECK;
+
+/*
+ * Let options that say no embedder mean the one that made vectors of before.  Its strings stay
+ * those of ${from}.  ERR_DATA if they say another embedder or model; the prefix of queries may be
+ * another.  ${what}: "dataset 'x'".
+ */
+int embed_options_follow(struct embed_options *o, const struct embedding *from, const char *what,
+			 struct err *err) MUST_CHECK;
 
 /* How many texts are best embedded by one call. */
 size_t embedder_window(const struct embedder *e);

@@ -122,6 +122,24 @@ static int find_limits(struct bench *b, const struct hnsw_info *info, struct err
 	return 0;
 }
 
+/* The same vectors under other ids: answers would name rows that they are not. */
+static int check_ids(const struct bench *b, const struct hnsw_info *info,
+		     const struct id_source *source, struct err *err)
+{
+	char digest[DIGEST_TEXT_MAX];
+	const struct evalset *e = b->set;
+	if (!e->ids_digest[0])
+		return 0;
+	eval_ids_digest(source, info->id_bytes > 0, digest);
+	return strcmp(digest, e->ids_digest) == 0
+		   ? 0
+		   : err_set(err, ERR_DATA,
+			     "the answers were computed over the same vectors under other ids "
+			     "(digest of the ids %s, the index has %s): make the eval set of "
+			     "vectors with the index's ids",
+			     e->ids_digest, digest);
+}
+
 /* Replace the answers by those among the rows of the index. */
 static int find_own(struct bench *b, struct err *err)
 {
@@ -168,6 +186,8 @@ static int init(struct bench *b, const struct hnsw *index, const struct evalset 
 		goto fail;
 	}
 	if (eval_rows_find(&b->rows, set, &source, err) != 0)
+		goto fail;
+	if (!own && check_ids(b, &info, &source, err) != 0)
 		goto fail;
 	for (size_t t = 0; t < threads; t++)
 		if (hnsw_scratch_init(&b->scratch[t], index, kernels, err) != 0)

@@ -82,3 +82,19 @@ void eval_rows_release(struct eval_rows *r)
 	free(r->exclude);
 	*r = (struct eval_rows){0};
 }
+
+void eval_ids_digest(const struct id_source *source, bool said, char out[static DIGEST_TEXT_MAX])
+{
+	char tmp[VEC_ID_TEXT_MAX], number[VEC_ID_TEXT_MAX];
+	struct vec_set numbers = VEC_SET_INIT;
+	struct digest_seq seq = {0};
+	bool others = false;
+	digest_seq_add(&seq, &source->rows, sizeof source->rows);
+	for (uint64_t i = 0; said && !others && i < source->rows; i++)
+		others = !span_same(source->id(source->ctx, i, tmp), vec_set_id(&numbers, i, number));
+	for (uint64_t i = 0; others && i < source->rows; i++) {
+		struct span id = source->id(source->ctx, i, tmp);
+		digest_seq_add(&seq, id.p, id.n);
+	}
+	digest_text(digest_seq_end(&seq), out);
+}

@@ -17,6 +17,12 @@ struct id_source {
 	const void *ctx;
 };
 
+/*
+ * Digest of the ids of all rows in their order; of ids that are the numbers of the rows, said or
+ * not, it is that of their number.  ${said}: there may be others.
+ */
+void eval_ids_digest(const struct id_source *source, bool said, char out[static DIGEST_TEXT_MAX]);
+
 /* The ids of an eval set as row numbers; IDMAP_NONE where there is no such row. */
 struct eval_rows {
 	uint32_t *truth;   /* n x k, padded with IDMAP_NONE */

@@ -142,6 +142,7 @@ int evalset_make_truth(struct evalset *e, struct make_truth *how, struct err *er
 		goto out;
 	truth_digest(e, how, &digest, e, e->k, e->truth_digest);
 	digest_text(digest, e->vectors_digest);
+	eval_ids_digest(&source, how->base->id_end != NULL, e->ids_digest);
 	e->metric = how->metric;
 	e->has_metric = true;
 	e->truth_built = n > 0;

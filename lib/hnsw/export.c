@@ -117,6 +117,19 @@ static int index_rows(struct exporter *e, struct err *err)
 	return 0;
 }
 
+/* An id as the key that other libraries have; negative only where keys have a sign. */
+static int read_key(const struct foreign *f, struct span id, uint64_t *key)
+{
+	bool minus = f->signed_keys && id.n > 1 && id.p[0] == '-';
+	struct span digits = {id.p + minus, id.n - minus};
+	if (num_u64(digits, minus, (uint64_t)INT64_MAX + minus, key) != 0 ||
+	    (digits.n > 1 && digits.p[0] == '0'))
+		return -1;
+	if (minus)
+		*key = 0 - *key;
+	return 0;
+}
+
 static int read_keys(struct foreign *f, const struct hnsw *h, struct err *err)
 {
 	char tmp[VEC_ID_TEXT_MAX];
@@ -125,7 +138,7 @@ static int read_keys(struct foreign *f, const struct hnsw *h, struct err *err)
 		return -1;
 	for (uint32_t i = 0; i < h->head.rows; i++) {
 		struct span id = hnsw_id(h, i, tmp);
-		if (num_u64(id, 0, INT64_MAX, &f->key[i]) != 0 || (id.n > 1 && id.p[0] == '0'))
+		if (read_key(f, id, &f->key[i]) != 0)
 			return err_set(err, ERR_DATA,
 				       "row %u has id '%.*s', expected a whole number below 2^63 "
 				       "as key: say --labels row to use the numbers of the rows",
@@ -187,6 +200,7 @@ int hnsw_export(const struct hnsw *h, enum hnsw_format format, bool row_keys, co
 		return hnsw_write(h, path, err);
 	f.metric = (enum vec_metric)d->metric;
 	f.dim = d->dim;
+	f.signed_keys = format == HNSW_FAISS;
 	f.m = d->m;
 	f.m0 = d->m0;
 	f.ef_construction = d->ef_construction;

@@ -20,6 +20,7 @@ struct foreign {
 	uint32_t nodes, entry, max_level;
 	uint8_t *level;
 	uint64_t *key;	/* NULL: a node's number */
+	bool signed_keys; /* they are int64_t */
 	uint64_t *gone; /* a bit a node that was deleted; NULL: none */
 
 	/* Copy the links of a node on one of its layers, at most m0 on layer 0 and m above;

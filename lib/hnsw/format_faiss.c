@@ -179,6 +179,7 @@ static int read_ids(struct foreign *f, struct cursor *c, struct err *err)
 	if (!f->key)
 		return -1;
 	memcpy(f->key, ids, n * sizeof *f->key);
+	f->signed_keys = true;
 	return 0;
 }
 

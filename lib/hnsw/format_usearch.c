@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <math.h>
 #include <stdlib.h>
 
 #include "hnsw/foreign_internal.h"
@@ -151,6 +152,43 @@ static int read_info_types(struct foreign *f, const struct info *d, struct err *
 	return 0;
 }
 
+/*
+ * What usearch is given as floats and keeps in bytes it scales to the greatest length that they
+ * have, rounding towards 0 (index_plugins.hpp, cast_to_i8_gt), and queries likewise.  Whether that
+ * was done the file does not tell, but the lengths of all vectors do.
+ */
+static bool is_scaled(const struct foreign *f)
+{
+	uint32_t most = f->type == VEC_I8 ? INT8_MAX : UINT8_MAX;
+	double least = most - sqrt(f->dim);
+	uint64_t scaled = 0;
+	for (uint32_t i = 0; i < f->nodes; i++) {
+		uint64_t sum = 0;
+		const unsigned char *v = f->vectors + i * f->vector_stride;
+		for (uint32_t k = 0; k < f->dim; k++) {
+			int32_t x = f->type == VEC_I8 ? (int8_t)v[k] : v[k];
+			sum += (uint64_t)(x * x);
+		}
+		double length = sqrt((double)sum);
+		if (sum && (length > most || length < least))
+			return false;
+		scaled += sum > 0;
+	}
+	return scaled > 0;
+}
+
+/* Only the cosine does not depend on lengths that are gone. */
+static int check_scaling(const struct foreign *f, struct err *err)
+{
+	if ((f->type != VEC_I8 && f->type != VEC_U8) || f->metric == VEC_COSINE || !is_scaled(f))
+		return 0;
+	return err_set(err, ERR_DATA,
+		       "'%s' holds vectors in %s that usearch scaled to one length, with which "
+		       "metric %s is not that of the vectors it was given: build the index again "
+		       "of these",
+		       f->name, vec_type_name(f->type), vec_metric_name(f->metric));
+}
+
 /* Keys, levels and where each node is. */
 static int read_nodes(struct foreign *f, struct cursor c, struct err *err)
 {
@@ -223,7 +261,7 @@ int foreign_read_usearch(struct foreign *f, struct cursor c, struct err *err)
 	f->links = links;
 	if (d.scalar == SCALAR_BF16 && widen(f, err) != 0)
 		return -1;
-	return read_nodes(f, at, err);
+	return check_scaling(f, err) == 0 ? read_nodes(f, at, err) : -1;
 }
 
 static void add_row(const struct foreign *f, uint32_t node, uint32_t layer, struct buf *b)

@@ -124,7 +124,11 @@ static int add_ids(struct import *im, const uint32_t *element, struct err *err)
 	if (!s->id_end)
 		return -1;
 	for (uint64_t i = 0; i < s->rows; i++) {
-		buf_addf(&text, "%" PRIu64, im->f->key[element[i]]);
+		uint64_t key = im->f->key[element[i]];
+		if (im->f->signed_keys)
+			buf_addf(&text, "%" PRId64, (int64_t)key);
+		else
+			buf_addf(&text, "%" PRIu64, key);
 		s->id_end[i] = text.len;
 	}
 	if (buf_ok(&text, err) != 0) {

@@ -44,7 +44,7 @@ struct hnsw *hnsw_import(const char *path, enum hnsw_format format, const struct
 /*
  * Write an index to a file, whole or not at all.  Element i is row i; a row whose vector
  * equals another's becomes an element of its own, next to that one.  Keys are the ids, which
- * must be whole numbers below 2^63, or if ${row_keys} the numbers of the rows.
+ * must be whole numbers below 2^63 (Faiss: of either sign), or if ${row_keys} the numbers of the rows.
  *
  * ERR_DATA: ${h} is damaged, or an id is no such number.
  */

@@ -88,6 +88,16 @@ int evalset_set_vector(struct evalset *e, uint64_t i, const float *v, uint32_t d
 	return 0;
 }
 
+uint64_t evalset_without_vector(const struct evalset *e, bool with_text)
+{
+	uint64_t n = 0;
+	for (uint64_t i = 0; i < e->n; i++) {
+		const struct evalset_query *q = &e->query[i];
+		n += !q->has_vector && (!with_text || (q->text && q->text[0]));
+	}
+	return n;
+}
+
 /* ---- reading ---- */
 
 static void scan_truth(struct scan *s, struct evalset_query *q)
@@ -304,6 +314,8 @@ int evalset_parse(struct evalset *e, struct span text, struct err *err)
 				scan_queries(&s, e);
 			else if (span_is(key, "vectors_digest"))
 				scan_digest(&s, e->vectors_digest);
+			else if (span_is(key, "ids_digest"))
+				scan_digest(&s, e->ids_digest);
 			else if (span_is(key, "truth_digest"))
 				scan_digest(&s, e->truth_digest);
 			else if (span_is(key, "metric")) {
@@ -380,6 +392,8 @@ void evalset_write(struct buf *out, const struct evalset *e)
 	json_bool(&j, e->truth_built);
 	if (e->vectors_digest[0])
 		json_kv_cstr(&j, "vectors_digest", e->vectors_digest);
+	if (e->ids_digest[0])
+		json_kv_cstr(&j, "ids_digest", e->ids_digest);
 	if (e->truth_digest[0])
 		json_kv_cstr(&j, "truth_digest", e->truth_digest);
 	if (e->has_metric)

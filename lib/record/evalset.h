@@ -34,6 +34,7 @@ struct evalset {
 	uint64_t room;	/* of evalset_add() */
 	bool truth_built;
 	char vectors_digest[DIGEST_TEXT_MAX]; /* of the vectors that the answers belong to, or "" */
+	char ids_digest[DIGEST_TEXT_MAX]; /* of the ids of these, or "" */
 	/* of what the answers were computed from, and of them: whether they still hold; or "" */
 	char truth_digest[DIGEST_TEXT_MAX];
 	bool has_metric;
@@ -56,6 +57,9 @@ struct evalset_query *evalset_add(struct evalset *e, struct err *err) MUST_CHECK
  * of the others. */
 int evalset_set_vector(struct evalset *e, uint64_t i, const float *v, uint32_t dim,
 		       struct err *err) MUST_CHECK;
+
+/* How many queries have no vector; ${with_text}: but a text. */
+uint64_t evalset_without_vector(const struct evalset *e, bool with_text);
 
 /* Forget the answers of a query. */
 void evalset_clear_truth(struct evalset_query *q);

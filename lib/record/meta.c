@@ -28,6 +28,16 @@ static const struct {
       STRING(chunks_per_sec),
 };
 
+/* Which the original does not know; written only if they are there. */
+static const struct {
+	const char *key;
+	size_t offset;
+} own[] = {
+    STRING(eval_set),
+    STRING(embedder),
+    STRING(prefix),
+};
+
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
 static char **string_at(struct index_meta *m, size_t offset)
@@ -56,10 +66,11 @@ static bool scan_known(struct scan *s, struct index_meta *m, struct span key)
 				scan_f64(s, (double *)(void *)((char *)m + reals[i].offset));
 			return true;
 		}
-	if (span_is(key, "eval_set")) {
-		scan_copy(s, &m->eval_set);
-		return true;
-	}
+	for (size_t i = 0; i < COUNT(own); i++)
+		if (span_is(key, own[i].key)) {
+			scan_copy(s, string_at(m, own[i].offset));
+			return true;
+		}
 	if (span_is(key, "metric")) {
 		if (!scan_null(s) && scan_string(s, &v)) {
 			m->has_metric = vec_metric_parse(v, &m->metric) == 0;
@@ -107,8 +118,11 @@ void index_meta_write(struct buf *out, const struct index_meta *m)
 			    *(const double *)(const void *)((const char *)m + reals[i].offset));
 	if (m->has_metric)
 		json_kv_cstr(&j, "metric", vec_metric_name(m->metric));
-	if (m->eval_set)
-		json_kv_cstr(&j, "eval_set", m->eval_set);
+	for (size_t i = 0; i < COUNT(own); i++) {
+		const char *v = *string_at((struct index_meta *)(uintptr_t)m, own[i].offset);
+		if (v)
+			json_kv_cstr(&j, own[i].key, v);
+	}
 	extra_write(&j, &m->extra);
 	json_close(&j, '}');
 	buf_addc(out, '\n');
@@ -118,7 +132,8 @@ void index_meta_release(struct index_meta *m)
 {
 	for (size_t i = 0; i < COUNT(strings); i++)
 		free(*string_at(m, strings[i].offset));
-	free(m->eval_set);
+	for (size_t i = 0; i < COUNT(own); i++)
+		free(*string_at(m, own[i].offset));
 	extra_release(&m->extra);
 	*m = (struct index_meta){0};
 }

@@ -12,6 +12,7 @@
 struct index_meta {
 	char *index_name, *source, *model_name, *model_version, *storage_key, *created_at, *bucket;
 	char *eval_set; /* the canonical eval set */
+	char *embedder, *prefix; /* that its vectors were made with */
 	uint64_t dimensions, chunk_count, doc_count, chunk_size, overlap;
 	double build_time_secs, chunks_per_sec;
 	bool has_metric;

@@ -64,6 +64,12 @@ int vec_format_of_path(const char *path, enum vec_format *out)
 	return -1;
 }
 
+bool vec_format_keeps_ids(enum vec_format format)
+{
+	return format == VEC_JSONL || format == VEC_HVEC || format == VEC_TEXT ||
+	       format == VEC_TEXT_WORDS;
+}
+
 static int read_binary(struct vec_found *f, enum vec_format format, struct span data,
 		       const char *name, struct err *err)
 {

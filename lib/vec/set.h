@@ -203,6 +203,9 @@ extern const char *const vec_format_names[];
 /* The format that the suffix of a path tells; "-" is JSONL.  -1: none. */
 int vec_format_of_path(const char *path, enum vec_format *out);
 
+/* Whether files of a format have the ids of their rows. */
+bool vec_format_keeps_ids(enum vec_format format);
+
 /* How vec_set_write() is to write. */
 struct vec_write {
 	enum vec_format format;
