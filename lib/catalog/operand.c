@@ -14,7 +14,8 @@ bool operand_is_file(const char *operand)
 	struct stat st;
 	if (strchr(operand, '/') || strcmp(operand, "-") == 0)
 		return true;
-	if (stat(operand, &st) == 0)
+	/* Memory that the kernel lacks may be had a moment later. */
+	if (stat(operand, &st) == 0 || (errno == ENOMEM && stat(operand, &st) == 0))
 		return !S_ISDIR(st.st_mode);
 	/* If it cannot be known, opening it says why. */
 	return !io_missing() && errno != ENAMETOOLONG;
