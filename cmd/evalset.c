@@ -171,7 +171,10 @@ static int from_file(struct evalset *e, struct err *err)
 static int find_known(struct operands *operands, const char *const *vectors, size_t n,
 		      const char *index, struct err *err)
 {
-	bool named = n == 1 && !operand_is_file(vectors[0]);
+	int file = n == 1 ? operand_is_file(vectors[0], err) : 1;
+	if (file < 0)
+		return -1;
+	bool named = !file;
 	const char *name = named ? vectors[0] : o.index ? o.index : index;
 	struct err why = {0};
 	if (!name || !name[0] || operand_embedding(operands, name, &known, &why) >= 0 || !named)
@@ -429,9 +432,10 @@ static int open_refreshed(struct operands *operands, struct evalset *e, uint32_t
 			  bool *save, const char *const **vectors, size_t *n_vectors,
 			  struct err *err)
 {
-	if (operand_evalset(operands, o.refresh, o.index, e, err) != 0)
+	int file = operand_is_file(o.refresh, err);
+	if (file < 0 || operand_evalset(operands, o.refresh, o.index, e, err) != 0)
 		return -1;
-	*save |= !o.output && !operand_is_file(o.refresh);
+	*save |= !o.output && !file;
 	*known_k = e->k;
 	e->k = o.k ? o.k : e->k;
 	if (o.save && set_text(&e->name, o.save, err) != 0)

@@ -87,15 +87,20 @@ static char *name_of_file(const char *path)
 	    (struct span){base, dot && dot != base ? (size_t)(dot - base) : strlen(base)});
 }
 
-static const char *index_name(const struct run *r, const char *operand, char **owned)
+static const char *index_name(const struct run *r, const char *operand, char **owned,
+			      struct err *err)
 {
 	if (o.index)
 		return o.index;
-	if (!operand_is_file(operand))
-		return operand;
+	int file = operand_is_file(operand, err);
+	if (file <= 0)
+		return file < 0 ? NULL : operand;
 	if (r->set.index_name && r->set.index_name[0])
 		return r->set.index_name;
-	return *owned = name_of_file(operand);
+	*owned = name_of_file(operand);
+	if (!*owned)
+		err_nomem(err);
+	return *owned;
 }
 
 static int measure(struct run *r, struct bench *b, const struct hnsw_info *info, const char *name,
@@ -321,13 +326,13 @@ static int bench_index(struct run *r, const char *operand, const struct build_re
 		return -1;
 	hnsw_info(h, false, &info);
 	digest_text(info.graph_digest, graph);
-	const char *name = index_name(r, operand, &owned);
+	const char *name = index_name(r, operand, &owned, err);
 	int ret = 0;
 	if (rec && rec->graph_digest[0] && strcmp(rec->graph_digest, graph) != 0)
 		ret =
 		    err_set(err, ERR_DATA, "the build record of '%s' is of another graph", operand);
 	else
-		ret = !name			    ? err_nomem(err)
+		ret = !name			    ? -1
 		      : rec && rec->whole_digest[0] ? init_rung(r, &b, h, rec, err)
 						    : bench_init(&b, h, &r->set, r->kernels, r->par, err);
 	if (ret != 0 && err->code == ERR_DATA)
@@ -411,12 +416,12 @@ int main(int argc, char **argv)
 	r.pinned = r.par && par_threads(r.par) == 1 ? host_pin() : -1;
 	host_name(r.host);
 	host_cpu(r.cpu);
-	int ret = -1;
-	if (r.kernels && r.par)
+	int ret = -1, file = r.kernels && r.par ? operand_is_file(index, &err) : -1;
+	if (file >= 0)
 		ret = operand_evalset(&r.operands, cli.operand[1],
-				      o.index		       ? o.index
-				      : operand_is_file(index) ? NULL
-							       : index,
+				      o.index ? o.index
+				      : file  ? NULL
+					      : index,
 				      &r.set, &err);
 	if (ret == 0 && o.k)
 		ret = evalset_limit_k(&r.set, o.k, &err);

@@ -274,7 +274,7 @@ int main(int argc, char **argv)
 	cli_parse(&cli, argc, argv, 1, 2);
 	if (o.texts && o.format)
 		cli_usage(&cli, "--format is for vectors, not for texts");
-	if (o.texts && operand_is_file(cli.operand[0]))
+	if (o.texts && operand_is_file(cli.operand[0], &err) > 0)
 		cli_usage(&cli, "--texts is for an index of the store, not for a file: let embed "
 				"make vectors of them");
 	if (o.prefix && !o.texts)

@@ -274,8 +274,16 @@ under_lock() {
 	shift 3
 	# That the variable was exported by accident shows in the lock being free.
 	if [ "${HNSW_TUNING:-}" = "$lock_name" ]; then
-		"${P}hnsw-store" -S "$store" lock -- "$lock_key" true 2>/dev/null && status=0 || status=$?
-		[ "$status" -ne 5 ] || return 0
+		said=$("${P}hnsw-store" -S "$store" lock -- "$lock_key" true 2>&1) && status=0 || status=$?
+		case $status in
+		0) ;;
+		5) return 0 ;;
+		*)
+			[ "$status" -le 6 ] || ended hnsw-store "$status"
+			printf '%s\n' "$said" >&2
+			exit "$status"
+			;;
+		esac
 	fi
 	HNSW_TUNING=$lock_name
 	export HNSW_TUNING

@@ -9,16 +9,31 @@
 
 #include "base/io.h"
 
-bool operand_is_file(const char *operand)
+int operand_is_file(const char *operand, struct err *err)
 {
 	struct stat st;
 	if (strchr(operand, '/') || strcmp(operand, "-") == 0)
-		return true;
-	/* Memory that the kernel lacks may be had a moment later. */
-	if (stat(operand, &st) == 0 || (errno == ENOMEM && stat(operand, &st) == 0))
+		return 1;
+	if (stat(operand, &st) == 0)
 		return !S_ISDIR(st.st_mode);
-	/* If it cannot be known, opening it says why. */
-	return !io_missing() && errno != ENAMETOOLONG;
+	return io_missing() || errno == ENAMETOOLONG
+		   ? 0
+		   : err_sys(err, "cannot look for a file '%s'", operand);
+}
+
+/* Every one of several operands, or the only one, is a file: 1; 0: the only one is a name; -1. */
+static int all_files(const char *const *operand, size_t count, struct err *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		int file = operand_is_file(operand[i], err);
+		if (file < 0 || (file == 0 && count == 1))
+			return file;
+		if (file == 0)
+			return err_set(err, ERR_USAGE,
+				       "'%s' is no file; a name in the store stands alone",
+				       operand[i]);
+	}
+	return 1;
 }
 
 struct catalog *operands_catalog(struct operands *o, struct err *err)
@@ -90,14 +105,9 @@ int operand_vectors(struct operands *o, const char *const *operand, size_t count
 	*out = (struct vec_set)VEC_SET_INIT;
 	if (meta)
 		*meta = (struct index_meta){0};
-	if (count != 1 || operand_is_file(operand[0])) {
-		for (size_t i = 0; i < count; i++)
-			if (count > 1 && !operand_is_file(operand[i]))
-				return err_set(err, ERR_USAGE,
-					       "'%s' is no file; a name in the store stands alone",
-					       operand[i]);
-		return vec_set_open(out, operand, count, format, err);
-	}
+	int files = all_files(operand, count, err);
+	if (files != 0)
+		return files < 0 ? -1 : vec_set_open(out, operand, count, format, err);
 	int ret = open_dataset(o, operand[0], out, &own, err);
 	if (meta && ret == 0)
 		*meta = own;
@@ -142,8 +152,9 @@ static int open_served(struct catalog *c, const char *index, enum hnsw_open_mode
 struct hnsw *operand_index(struct operands *o, const char *operand, enum hnsw_open_mode mode,
 			   struct err *err)
 {
-	if (operand_is_file(operand))
-		return hnsw_open(operand, mode, err);
+	int file = operand_is_file(operand, err);
+	if (file != 0)
+		return file < 0 ? NULL : hnsw_open(operand, mode, err);
 	struct catalog *c = catalog_for(o, "index", operand, err);
 	struct hnsw *h = NULL;
 	int found = c ? open_served(c, operand, mode, &h, err) : -1;
@@ -159,7 +170,10 @@ int operand_evalset(struct operands *o, const char *operand, const char *index, 
 		    struct err *err)
 {
 	*out = (struct evalset){0};
-	if (operand_is_file(operand)) {
+	int file = operand_is_file(operand, err);
+	if (file < 0)
+		return -1;
+	if (file) {
 		struct buf text = BUF_INIT;
 		int ret = strcmp(operand, "-") == 0
 			      ? io_read_fd(0, "stdin", STORE_BLOB_MAX, &text, err)
@@ -191,7 +205,7 @@ bool operand_is_records(const char *operand)
 	size_t got;
 	if (strcmp(operand, "-") == 0)
 		return true;
-	if (!operand_is_file(operand) || stat(operand, &st) != 0 || S_ISDIR(st.st_mode))
+	if (operand_is_file(operand, &ignored) <= 0 || stat(operand, &st) != 0 || S_ISDIR(st.st_mode))
 		return false;
 	if (!S_ISREG(st.st_mode))
 		return true;

@@ -17,7 +17,8 @@ struct operands {
 	bool open;
 };
 
-bool operand_is_file(const char *operand);
+/* 1; 0: it is a name; -1: that cannot be known. */
+int operand_is_file(const char *operand, struct err *err) MUST_CHECK;
 
 /* The store of these operands, opened at the first call. */
 struct catalog *operands_catalog(struct operands *o, struct err *err) MUST_CHECK;

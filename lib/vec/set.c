@@ -464,15 +464,17 @@ static int changed(const char *name, struct err *err)
 	return err_set(err, ERR_CONFLICT, "'%s' was changed while it was read", name);
 }
 
-static bool has_rows(const struct vec_set *s, uint64_t first, const struct digest *rows)
+/* 1; 0: they are others, or no longer values; -1: it cannot be known. */
+static int has_rows(const struct vec_set *s, uint64_t first, const struct digest *rows,
+		    struct err *err)
 {
 	struct digest now = {0};
-	struct err ignored;
-	struct par *par = par_new(par_cores(), &ignored);
-	bool same = par && add_rows(s, first, par, &now, &ignored) == 0 && now.hi == rows->hi &&
-		    now.lo == rows->lo;
+	struct par *par = par_new(par_cores(), err);
+	int ret = par ? add_rows(s, first, par, &now, err) : -1;
 	par_free(par);
-	return same;
+	if (ret != 0)
+		return err->code == ERR_DATA ? 0 : -1;
+	return now.hi == rows->hi && now.lo == rows->lo;
 }
 
 int vec_set_unchanged(const struct vec_set *s, uint64_t first, const struct digest *rows,
@@ -488,5 +490,8 @@ int vec_set_unchanged(const struct vec_set *s, uint64_t first, const struct dige
 			return changed(p->name, err);
 		unsure = state == IO_UNSURE ? p : unsure;
 	}
-	return !unsure || !rows || has_rows(s, first, rows) ? 0 : changed(unsure->name, err);
+	if (!unsure || !rows)
+		return 0;
+	int same = has_rows(s, first, rows, err);
+	return same == 0 ? changed(unsure->name, err) : same < 0 ? -1 : 0;
 }
