@@ -157,7 +157,12 @@ static char *absolute_store(struct err *err)
 {
 	const char *url = cli_store(o.store);
 	struct buf b = BUF_INIT;
-	char *here = url[0] == '/' || strstr(url, "://") ? NULL : getcwd(NULL, 0);
+	bool relative = url[0] != '/' && !strstr(url, "://");
+	char *here = relative ? getcwd(NULL, 0) : NULL;
+	if (relative && !here) {
+		err_sys(err, "cannot tell where store '%s' is", url);
+		return NULL;
+	}
 	if (here) {
 		buf_adds(&b, here);
 		buf_addc(&b, '/');

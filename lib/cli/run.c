@@ -18,7 +18,14 @@ int cli_programs(const struct cli *c, const char *own, struct buf *prefix, struc
 	size_t n = strlen(c->name), rest = strlen(own);
 	/* Beside the name that was called, not beside what a link leads to. */
 	char *dir = span_dup((struct span){c->called, strlen(c->called) - n});
-	char *found = dir && dir[0] ? realpath(dir, NULL) : NULL;
+	if (!dir)
+		return err_nomem(err);
+	char *found = dir[0] ? realpath(dir, NULL) : NULL;
+	if (dir[0] && !found) {
+		err_sys(err, "cannot find the programs in '%s'", dir);
+		free(dir);
+		return -1;
+	}
 	if (found) {
 		buf_adds(prefix, found);
 		buf_addc(prefix, '/');

@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/mem.h"
 
 #define BATCH_BYTES ((size_t)256 << 10)
@@ -182,7 +183,8 @@ static rlim_t address_space(void)
 /* Keep the socket only, as number 3; what libjq says goes nowhere. */
 static void close_others(int fd)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int null;
+	IO_RETRY(null, open("/dev/null", O_RDWR | O_CLOEXEC));
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 ||
 	    (fd != SOCKET && dup2(fd, SOCKET) < 0))
 		_exit(STATUS_REFUSED);

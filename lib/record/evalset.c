@@ -261,12 +261,11 @@ static void scan_queries(struct scan *s, struct evalset *e)
 	while (!scan_failed(s) && scan_item(s)) {
 		if (e->n == room) {
 			room = room ? 2 * room : 64;
+			bool fits = room <= 2 * (uint64_t)EVALSET_MAX_QUERIES;
 			struct evalset_query *grown =
-			    room > 2 * (uint64_t)EVALSET_MAX_QUERIES
-				? NULL
-				: mem_resize(e->query, room, sizeof *grown, &ignored);
+			    fits ? mem_resize(e->query, room, sizeof *grown, &ignored) : NULL;
 			if (!grown) {
-				scan_fail(s, "too many queries");
+				scan_fail(s, fits ? scan_no_memory : "too many queries");
 				break;
 			}
 			e->query = grown;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "base/mem.h"
 
@@ -47,6 +48,8 @@ static int unpack(struct unpacker *u, struct span in, struct err *err)
 	while (src.pos < src.size) {
 		ZSTD_outBuffer dst = {u->out, PIECE, 0};
 		u->last = ZSTD_decompressStream(u->stream, &dst, &src);
+		if (ZSTD_getErrorCode(u->last) == ZSTD_error_memory_allocation)
+			return err_nomem(err);
 		if (ZSTD_isError(u->last))
 			return err_set(err, ERR_DATA, "'%s' is damaged: %s", u->key,
 				       ZSTD_getErrorName(u->last));
