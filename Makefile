@@ -135,7 +135,7 @@ $(OUT)/bin/%: $(OUT)/cmd/%.o $(cli_obj) $(library)
 	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # These calls come through the test first.
-$(OUT)/unit/durable: UNIT_WRAPS = $(patsubst %,-Wl$(comma)--wrap=%,fsync write linkat renameat mkdir open readdir)
+$(OUT)/unit/durable: UNIT_WRAPS = $(patsubst %,-Wl$(comma)--wrap=%,fsync write linkat renameat mkdir open __open_2 readdir)
 
 $(OUT)/unit/%: $(OUT)/tests/unit/%.o $(library)
 	@mkdir -p $(@D)

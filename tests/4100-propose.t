@@ -7,15 +7,16 @@ perl -MJSON::PP -MMath::BigInt -e 1 2>/dev/null || skip_all "no JSON::PP or Math
 
 # history SEED COUNT: random Trials within and beyond the bounds, some without m
 history() {
-	awk -v seed="$1" -v n="$2" 'BEGIN {
-		srand(seed)
+	awk -v seed="$1" -v n="$2" "$random"'
+	BEGIN {
+		seed_random(seed)
 		for (i = 0; i < n; i++) {
-			ec = 10 + int(rand() * 391); es = 10 + int(rand() * 191)
-			if (rand() < 0.3) { ec = 80 + int(rand() * 9) * 10 - 40; es = 30 + int(rand() * 9) * 5 - 20 }
-			if (rand() < 0.05) ec = 5 + int(rand() * 600)
-			m = rand() < 0.2 ? "" : ",\"m\":" int(4 + rand() * 60)
+			ec = 10 + int(random() * 391); es = 10 + int(random() * 191)
+			if (random() < 0.3) { ec = 80 + int(random() * 9) * 10 - 40; es = 30 + int(random() * 9) * 5 - 20 }
+			if (random() < 0.05) ec = 5 + int(random() * 600)
+			m = random() < 0.2 ? "" : ",\"m\":" int(4 + random() * 60)
 			printf "{\"id\":\"t%d\",\"index_name\":\"x\",\"eval_set\":\"e\",\"config\":{\"ef_construction\":%d,\"ef_search\":%d,\"seed\":42%s},\"metrics\":{\"build_time_secs\":1,\"search_latency_p50_us\":1,\"search_latency_p95_us\":1,\"search_latency_p99_us\":1,\"recall_at_k\":1,\"memory_bytes\":1,\"vectors\":1,\"eval_queries\":1,\"brute_force_latency_us\":1},\"created_at\":\"2026-04-16T15:26:21Z\"}\n",
-				rand() < 0.05 && i ? int(rand() * i) : i, ec, es, m
+				random() < 0.05 && i ? int(random() * i) : i, ec, es, m
 		}
 	}'
 }

@@ -108,13 +108,15 @@ finish() {
 	exit
 }
 
+# For awk: the rand() of some begins anew whatever the seed.
+random='function random() { return (random_x = random_x * 16807 % 2147483647) / 2147483647 }
+	function seed_random(seed) { random_x = (seed * 1103515245 + 12345) % 2147483647 }'
+
 # vectors ROWS DIM SEED [PREFIX]: deterministic JSONL with ids
 vectors() {
-	# The rand() of some awks begins anew whatever the seed.
-	awk -v n="$1" -v d="$2" -v seed="$3" -v p="${4:-d}" '
-	function random() { return (x = x * 16807 % 2147483647) / 2147483647 }
+	awk -v n="$1" -v d="$2" -v seed="$3" -v p="${4:-d}" "$random"'
 	BEGIN {
-		x = (seed * 1103515245 + 12345) % 2147483647
+		seed_random(seed)
 		for (i = 0; i < n; i++) {
 			printf "{\"id\":\"%s%d\",\"vector\":[", p, i
 			for (j = 0; j < d; j++) printf "%s%.6f", j ? "," : "", random() * 2 - 1

@@ -116,6 +116,7 @@ int __real_renameat(int from_dir, const char *from, int dir, const char *to);
 int __wrap_renameat(int from_dir, const char *from, int dir, const char *to);
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
+int __wrap___open_2(const char *path, int flags);
 int __real_mkdir(const char *path, mode_t mode);
 int __wrap_mkdir(const char *path, mode_t mode);
 struct dirent *__real_readdir(DIR *d);
@@ -165,6 +166,12 @@ int __wrap_open(const char *path, int flags, ...)
 	if (fd >= 0 && at_open)
 		at_open(path);
 	return fd;
+}
+
+/* What open() is called where _FORTIFY_SOURCE is on by default, as on Ubuntu. */
+int __wrap___open_2(const char *path, int flags)
+{
+	return __wrap_open(path, flags);
 }
 
 int __wrap_mkdir(const char *path, mode_t mode)
