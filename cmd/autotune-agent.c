@@ -23,7 +23,7 @@ static struct {
 	const char *setting[AGENT_SETTINGS]; /* as in agent_setting_names */
 	const char *conf, *store;
 	uint32_t threads;
-	bool enabled, trust_stored, text, dry_run;
+	bool enabled, trust_stored, prove, text, dry_run;
 } o;
 
 static const struct cli_opt opts[] = {
@@ -37,6 +37,8 @@ static const struct cli_opt opts[] = {
      &o.setting[3], 0, 0, NULL},
     {0, "max-trials-per-hour", "N", "trials within any hour, of all indexes (default 30)", CLI_STR,
      &o.setting[4], 0, 0, NULL},
+    {0, "prove", NULL, "prove the floor even where nothing is promoted yet", CLI_FLAG, &o.prove, 0, 0,
+     NULL},
     {0, "trust-stored", NULL, "no proof and no duel: promote by the Trials' figures as they are",
      CLI_FLAG, &o.trust_stored, 0, 0, NULL},
     {0, "conf", "FILE",
@@ -106,6 +108,7 @@ static int read_settings(struct agent *a, struct err *err)
 		return -1;
 	o.setting[0] = o.enabled ? "true" : NULL;
 	o.setting[5] = o.trust_stored ? "true" : NULL;
+	o.setting[6] = o.prove ? "true" : NULL;
 	for (int i = 0; i < AGENT_SETTINGS; i++) {
 		char variable[64];
 		variable_of(i, variable, sizeof variable);

@@ -14,7 +14,7 @@
 static struct {
 	const char *by, *note, *expect, *confirm, *store;
 	double min_recall, wait;
-	bool if_better, trust_stored, unattended, dry_run;
+	bool if_better, prove, trust_stored, unattended, dry_run;
 } o = {.wait = 60};
 
 static const struct cli_opt opts[] = {
@@ -28,6 +28,8 @@ static const struct cli_opt opts[] = {
      CLI_STR, &o.confirm, 0, 0, NULL},
     {0, "min-recall", "R", "only if its recall is proven to be at least R", CLI_F64, &o.min_recall,
      0, 1, NULL},
+    {0, "prove", NULL, "--min-recall: proven even where nothing is promoted yet", CLI_FLAG, &o.prove,
+     0, 0, NULL},
     {0, "trust-stored", NULL, "take the figures of the Trials as they are for both of these",
      CLI_FLAG, &o.trust_stored, 0, 0, NULL},
     {0, "unattended", NULL, "not if its config was rolled back on the same vectors", CLI_FLAG,
@@ -93,6 +95,7 @@ static int promote(struct catalog *c, const struct catalog_index *x, const struc
 	    .verdict = o.confirm ? &confirm.verdict : NULL,
 	    .unattended = o.unattended,
 	    .min_recall = o.min_recall,
+	    .prove = o.prove,
 	    .dry_run = o.dry_run,
 	};
 	return catalog_promote(c, x, &r, &cli_out.b, err);
@@ -168,6 +171,8 @@ int main(int argc, char **argv)
 	struct catalog c = {0};
 	cli_parse(&cli, argc, argv, 1, 2);
 	const char *index = cli.operand[0];
+	if (o.prove && o.trust_stored)
+		cli_usage(&cli, "only one of --prove and --trust-stored can be meant");
 	if (o.confirm && o.trust_stored)
 		cli_usage(&cli, "only one of --confirm and --trust-stored can be meant");
 	if (o.confirm && strcmp(o.confirm, "-") == 0 && cli.n_operands == 1)

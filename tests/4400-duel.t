@@ -15,6 +15,7 @@ check "a challenger that is as good and far faster wins" "trial-duel slow.json f
 check "not the other way round" "trial-duel fast.json slow.json ev.json >v3; test \$? -eq 1 && jq -e '.winner == \"champion\" and .champion.config.ef_search == 100 and .challenger.config.ef_search == 400' v3"
 check "recall that is lower loses at once, however fast" "trial-duel slow.json poor.json ev.json >v4; test \$? -eq 1 && jq -e '.reason == \"recall is lower\" and .speedup > 1 and .blocks == 20' v4"
 check "recall that is greater wins, however slow" "trial-duel poor.json slow.json ev.json >v5 && jq -e '.reason == \"recall is greater\" and .speedup < 1 and .recall_evidence >= 20000' v5"
+check "six queries prove no greater recall, and it says that" "vectors 6 16 2 q | evalset -q --metric l2 --queries - -o six.json v.jsonl; trial-duel poor.json slow.json six.json >v8; test \$? -eq 1 && jq -e '.reason == \"greater recall is not proven, and it is not faster\"' v8"
 check "a floor that is not proven" "trial-duel --min-recall 0.999 slow.json fast.json ev.json >v6; test \$? -eq 1 && jq -e '(.reason | test(\"floor\")) and .queries_needed > .eval_queries' v6"
 check "no time: the champion stays" "trial-duel --seconds 0 --effect 9 --alpha 1e-12 --margin 1 slow.hnsw slow.hnsw ev.json >v7; test \$? -eq 1 && jq -e '.winner == \"champion\"' v7"
 check "beam widths by hand, index files" "trial-duel -s 400,100 slow.hnsw slow.hnsw ev.json | jq -e '.champion.config.ef_search == 400 and .challenger.config.ef_search == 100 and .champion.graph_digest == .challenger.graph_digest and .winner == \"challenger\"'"
@@ -65,11 +66,16 @@ check "the figures as they are, on request" "promote --trust-stored --if-better 
 
 # ---- the floor ----
 trial ten 20 30 1.0 100 f | sed 's/"eval_queries":10/"eval_queries":9/' | trial-append f >o2
-status 1 "nine perfect queries prove little" promote --min-recall 0.9 f ten
+status 1 "nine perfect queries prove little" promote --prove --min-recall 0.9 f ten
 says "recall=1.0000 of 9 queries proves no more than 0.5995, below the floor of 0.9: about 44 queries are needed" "and it tells how many would do"
-check "the figure itself, on request" promote --trust-stored --min-recall 0.9 f ten
+check "of a first champion the mean is enough" "promote --min-recall 0.9 f ten | jq -e '.current.floor_proven == false'"
+says "the first champion, by its mean: recall=1.0000 of 9 queries proves no more than 0.5995" "with a warning"
+status 1 "a mean below the floor is not" "rollback f >o2; trial low 20 30 0.89 100 f | trial-append f >o2; promote --min-recall 0.9 f low"
+check "the figure itself, on request" "promote --trust-stored --min-recall 0.9 f ten | jq -e '.current | has(\"floor_proven\") | not'"
+status 1 "a champion is not replaced without proof" promote --min-recall 0.9 f ten
+status 2 "proof and no proof" promote --prove --trust-stored --min-recall 0.9 f ten
 trial many 20 30 0.95 100 f | sed 's/"eval_queries":10/"eval_queries":1000/' | trial-append f >o2
-check "many prove more" promote --min-recall 0.9 f many
+check "many prove more" "promote --min-recall 0.9 f many | jq -e .current.floor_proven"
 status 1 "but not a floor that the mean just reaches" promote --min-recall 0.95 f many
 says "not above the floor of 0.95, so no number of queries" "and it says so"
 trial told 20 30 0.95 100 f | sed 's/"recall_at_k"/"recall_lcb":0.94,"recall_at_k"/' | trial-append f >o2
@@ -85,9 +91,10 @@ ingest docs v.jsonl >o2
 index-add --metric l2 docs >o2
 evalset -q --metric l2 --queries q.jsonl --index docs --save docs-ev docs
 evalset -q --metric l2 -N 10 --index docs --save small docs
-status 1 "too few queries to prove the floor" autotune -q --grid 80/100 docs small
+status 1 "too few queries to prove the floor" autotune -q --prove --grid 80/100 docs small
 check "it tells how many are needed" "jq -e '.promoted == false and (.reason | test(\"queries are needed\"))' out"
 status 1 "nothing was promoted" promoted docs
+check "the first champion goes by its mean" "autotune -q --grid 80/99 -m 5 docs small | jq -e .promoted && promoted --full docs | jq -e '.current.floor_proven == false' && rollback docs >o2"
 check "the figures as they are, on request" "autotune -q --trust-stored --grid 80/101 docs small | jq -e .promoted; rollback docs >o2"
 check "enough of them" "autotune -q --grid 10/10 -m 4 --min-recall 0.2 docs docs-ev | jq -e .promoted"
 check "a champion is beaten in a duel" "autotune --min-recall 0.2 --grid 80/100 docs docs-ev | jq -e '.promoted and .winner.config.ef_search == 100'"

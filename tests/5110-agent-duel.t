@@ -26,10 +26,10 @@ vectors 400 16 2 q | evalset -q --metric l2 --queries - --index docs --save docs
 measure -c 10 -s 10 >poor
 trial-append <poor >out
 autotune-agent enqueue docs >out
-check "too few queries: a Trial, no promotion" "$fast --min-recall 0.9 once >told; jq -se 'map(.kind) == [\"trial_started\", \"trial_completed\"]' told"
+check "too few queries: a Trial, no promotion" "$fast --prove --min-recall 0.9 once >told; jq -se 'map(.kind) == [\"trial_started\", \"trial_completed\"]' told"
 check "it tells why" "jq -se '.[1].not_promoted | test(\"recall=.* is below the floor|queries are needed\")' told"
 trial-list docs | tail -n 1 | jq -c '.id = "perfect" | .metrics.recall_at_k = 1 | del(.metrics.recall_lcb)' | interrupted
-check "even if all are answered" "$fast --min-recall 0.9 once | jq -se 'map(.kind) == [\"trial_completed\"] and (.[0].not_promoted | test(\"of 10 queries proves no more than .* queries are needed$\"))'"
+check "even if all are answered" "$fast --prove --min-recall 0.9 once | jq -se 'map(.kind) == [\"trial_completed\"] and (.[0].not_promoted | test(\"of 10 queries proves no more than .* queries are needed$\"))'"
 check "for people too" "autotune-agent status --text | grep -q '; not promoted: recall=1.0000 of 10 queries proves'"
 status 1 "nothing is promoted" promoted docs
 index-add --eval-set docs-ev docs >out

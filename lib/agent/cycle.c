@@ -201,6 +201,8 @@ static int run_promote(struct cycle *c, const struct promotion_words *p, const c
 	cycle_add(&w, p->note.data);
 	cycle_add(&w, "--min-recall");
 	cycle_add(&w, floor);
+	if (c->agent->settings.prove && !c->agent->settings.trust_stored)
+		cycle_add(&w, "--prove");
 	cycle_add(&w, "--expect");
 	cycle_add(&w, p->expect.data);
 	if (how)

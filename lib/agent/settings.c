@@ -5,7 +5,7 @@
 
 #include "base/num.h"
 
-enum { ENABLED, CYCLE_INTERVAL, COOLDOWN, MIN_RECALL, MAX_TRIALS, TRUST_STORED };
+enum { ENABLED, CYCLE_INTERVAL, COOLDOWN, MIN_RECALL, MAX_TRIALS, TRUST_STORED, PROVE };
 
 const char *const agent_setting_names[AGENT_SETTINGS] = {
     [ENABLED] = "enabled",
@@ -14,6 +14,7 @@ const char *const agent_setting_names[AGENT_SETTINGS] = {
     [MIN_RECALL] = "min_recall",
     [MAX_TRIALS] = "max_trials_per_hour",
     [TRUST_STORED] = "trust_stored",
+    [PROVE] = "prove",
 };
 
 static int bad_value(struct span name, struct span value, const char *expected, struct err *err)
@@ -76,6 +77,8 @@ int agent_settings_set(struct agent_settings *s, struct span name, struct span v
 			   : bad_value(name, value, "a whole number in 0..1000000", err);
 	case TRUST_STORED:
 		return set_flag(&s->trust_stored, name, value, err);
+	case PROVE:
+		return set_flag(&s->prove, name, value, err);
 	default:
 		return unknown_name(name, err);
 	}
@@ -145,5 +148,7 @@ void agent_settings_write(struct json_out *j, const struct agent_settings *s)
 	json_kv_u64(j, agent_setting_names[MAX_TRIALS], s->max_trials_per_hour);
 	json_key(j, agent_setting_names[TRUST_STORED]);
 	json_bool(j, s->trust_stored);
+	json_key(j, agent_setting_names[PROVE]);
+	json_bool(j, s->prove);
 	json_close(j, '}');
 }

@@ -15,6 +15,7 @@ struct agent_settings {
 	double min_recall;		       /* below it nothing is promoted */
 	uint64_t max_trials_per_hour;	       /* of all indexes */
 	bool trust_stored;		       /* promote without a proof and a duel */
+	bool prove; /* the floor even where nothing is promoted yet */
 };
 
 #define AGENT_SETTINGS_DEFAULT                                                                    \
@@ -24,7 +25,7 @@ struct agent_settings {
 	}
 #define AGENT_COOLDOWN_MAX_SECS 86400
 
-enum { AGENT_SETTINGS = 6 };
+enum { AGENT_SETTINGS = 7 };
 extern const char *const agent_setting_names[AGENT_SETTINGS];
 
 /* Set one by its name.  ERR_DATA: an unknown name, or a value out of range. */

@@ -197,7 +197,13 @@ struct promote_request {
 	bool trust_stored;     /* ... the figures of the Trials; these count for the floor too */
 	const struct verdict *verdict; /* of a duel with the champion, or NULL */
 	bool unattended;	       /* not if its config was rolled back on the same vectors */
-	double min_recall; /* only if its recall is proven to be at least this; 0: no floor */
+	/*
+	 * Only if its recall is proven to be at least this; 0: no floor.  Where nothing is promoted,
+	 * nothing can become worse: then the mean is enough unless ${prove}, with a warning, and the
+	 * entry says so.
+	 */
+	double min_recall;
+	bool prove;
 	bool dry_run;
 };
 

@@ -94,29 +94,48 @@ static int check_better(struct catalog *c, const struct catalog_index *x, const 
 	return verdict_confirms(r->verdict, r->trial, &p->current->config, err);
 }
 
-/* ERR_NO unless the recall reaches the floor. */
-static int check_floor(const struct promote_request *r, struct err *err)
+/* ERR_NO: why the recall, whose mean reaches the floor, is not proven to. */
+static int not_proven(const struct promote_request *r, double lower, struct err *err)
 {
 	const struct metrics *m = &r->trial->metrics;
-	double lower = trial_recall_lower(r->trial), floor = r->min_recall;
-	if (floor <= 0 ||
-	    (r->trust_stored ? (float)m->recall_at_k >= (float)floor : lower >= floor))
-		return 0;
-	if ((float)m->recall_at_k < (float)floor)
-		return err_set(err, ERR_NO, "recall=%.4f is below the floor of %g", m->recall_at_k,
-			       floor);
-	uint64_t needed = stat_needed(m->recall_at_k, lower, m->eval_queries, floor);
+	uint64_t needed = stat_needed(m->recall_at_k, lower, m->eval_queries, r->min_recall);
 	if (needed == 0)
 		return err_set(err, ERR_NO,
 			       "recall=%.4f is not above the floor of %g, so no number of queries "
 			       "proves that it is reached",
-			       m->recall_at_k, floor);
+			       m->recall_at_k, r->min_recall);
 	return err_set(
 	    err, ERR_NO,
 	    "recall=%.4f of %llu queries proves no more than %.4f, below the floor of %g: "
 	    "about %llu queries are needed",
-	    m->recall_at_k, (unsigned long long)m->eval_queries, lower, floor,
+	    m->recall_at_k, (unsigned long long)m->eval_queries, lower, r->min_recall,
 	    (unsigned long long)needed);
+}
+
+/* ERR_NO unless the recall reaches the floor. */
+static int check_floor(struct catalog *c, const struct promotion *p,
+		       const struct promote_request *r, enum promotion_floor *floor,
+		       struct err *err)
+{
+	const struct metrics *m = &r->trial->metrics;
+	double lower = trial_recall_lower(r->trial);
+	struct err why;
+	*floor = PROMOTION_NO_FLOOR;
+	if (r->min_recall <= 0)
+		return 0;
+	if ((float)m->recall_at_k < (float)r->min_recall)
+		return err_set(err, ERR_NO, "recall=%.4f is below the floor of %g", m->recall_at_k,
+			       r->min_recall);
+	if (r->trust_stored)
+		return 0;
+	*floor = lower >= r->min_recall ? PROMOTION_FLOOR_PROVEN : PROMOTION_FLOOR_NOT_PROVEN;
+	if (*floor == PROMOTION_FLOOR_PROVEN)
+		return 0;
+	if (p->current || r->prove)
+		return not_proven(r, lower, err);
+	(void)not_proven(r, lower, &why);
+	warn(&c->warn, "the first champion, by its mean: %s", why.msg);
+	return 0;
 }
 
 /* A rung has some of the rows: neither its figures nor its config are those of the index. */
@@ -130,11 +149,12 @@ static int check_whole(const struct trial *t, struct err *err)
 }
 
 static int check_gates(struct catalog *c, const struct catalog_index *x, const struct promotion *p,
-		       const struct promote_request *r, struct err *err)
+		       const struct promote_request *r, enum promotion_floor *floor,
+		       struct err *err)
 {
 	const struct trial *t = r->trial;
 	if (check_whole(t, err) != 0 || check_expect(p, r->expect, err) != 0 ||
-	    check_floor(r, err) != 0)
+	    check_floor(c, p, r, floor, err) != 0)
 		return -1;
 	if (r->unattended && promotion_rolled_back(p, &t->config, t->vectors_digest))
 		return err_set(err, ERR_NO, "this config was rolled back on the same vectors");
@@ -180,7 +200,7 @@ int catalog_promote(struct catalog *c, const struct catalog_index *x,
 		struct promotion p;
 		struct store_tag tag;
 		int there = catalog_promotion_get(x, &p, &tag, err);
-		if (there < 0 || check_gates(c, x, &p, r, err) != 0 ||
+		if (there < 0 || check_gates(c, x, &p, r, &entry.floor, err) != 0 ||
 		    promotion_push(&p, &entry, err) != 0)
 			ret = -1;
 		else

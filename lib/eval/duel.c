@@ -20,6 +20,7 @@ const char *const duel_reason_text[DUEL_REASONS] = {
     [DUEL_FASTER] = "faster",
     [DUEL_RECALL] = "recall is greater",
     [DUEL_NOT_FASTER] = "not faster",
+    [DUEL_NOT_PROVEN] = "greater recall is not proven, and it is not faster",
     [DUEL_RECALL_LOWER] = "recall is lower",
     [DUEL_FLOOR] = "recall is not proven to reach the floor",
     [DUEL_UNDECIDED] = "undecided in the time given",
@@ -56,23 +57,29 @@ static int count_recall(struct duel *d, int side, double *recall, struct err *er
 	return stat_mean_lower(recall, d->n, STAT_RECALL_ALPHA, &o->recall_lcb, err);
 }
 
+/* By how much the challenger's recall is greater. */
+static double recall_gain(const struct duel *d)
+{
+	const struct duel_side *side = d->out->side;
+	return (float)side[1].recall_at_k - (float)side[0].recall_at_k;
+}
+
 /* What recall alone decides: true if it does. */
 static bool by_recall(const struct duel *d)
 {
 	struct duel_result *o = d->out;
 	const struct duel_side *challenger = &o->side[1];
-	double gain = (float)challenger->recall_at_k - (float)o->side[0].recall_at_k;
 	if (challenger->recall_lcb < d->opts->min_recall) {
 		o->reason = DUEL_FLOOR;
 		o->queries_needed = stat_needed(challenger->recall_at_k, challenger->recall_lcb,
 						d->n, d->opts->min_recall);
 		return true;
 	}
-	if (gain <= -d->opts->recall_tie) {
+	if (recall_gain(d) <= -d->opts->recall_tie) {
 		o->reason = DUEL_RECALL_LOWER;
 		return true;
 	}
-	o->won = gain >= d->opts->recall_tie && o->recall_evidence * d->opts->alpha >= 2;
+	o->won = recall_gain(d) >= d->opts->recall_tie && o->recall_evidence * d->opts->alpha >= 2;
 	if (o->won)
 		o->reason = DUEL_RECALL;
 	return o->won;
@@ -179,9 +186,11 @@ static int compare_time(struct duel *d, bool decided, struct err *err)
 	o->evidence = stat_faster_evidence(&test);
 	if (!decided) {
 		o->won = v == STAT_FASTER;
-		o->reason = o->won		   ? DUEL_FASTER
-			    : v == STAT_NOT_FASTER ? DUEL_NOT_FASTER
-						   : DUEL_UNDECIDED;
+		bool more = recall_gain(d) >= d->opts->recall_tie;
+		o->reason = o->won		  ? DUEL_FASTER
+			    : v == STAT_UNDECIDED ? DUEL_UNDECIDED
+			    : more		  ? DUEL_NOT_PROVEN
+						  : DUEL_NOT_FASTER;
 	}
 	return 0;
 }

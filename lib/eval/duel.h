@@ -31,6 +31,7 @@ enum duel_reason {
 	DUEL_FASTER, /* the challenger wins by these two */
 	DUEL_RECALL,
 	DUEL_NOT_FASTER, /* and does not by these */
+	DUEL_NOT_PROVEN, /* its recall is greater, but that is not proven, nor is it faster */
 	DUEL_RECALL_LOWER,
 	DUEL_FLOOR, /* its recall is not proven to reach the floor */
 	DUEL_UNDECIDED,

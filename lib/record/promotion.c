@@ -225,6 +225,10 @@ int promotion_push(struct promotion *p, const struct promotion_new *n, struct er
 		json_null(&j);
 	if (n->vectors_digest.p)
 		raw_string(&j, "vectors_digest", n->vectors_digest);
+	if (n->floor != PROMOTION_NO_FLOOR) {
+		json_key(&j, "floor_proven");
+		json_bool(&j, n->floor == PROMOTION_FLOOR_PROVEN);
+	}
 	json_close(&j, '}');
 	int ret = buf_ok(&b, err);
 	struct promotion_entry *e = ret == 0 ? entry_new(buf_span(&b), err) : NULL;

@@ -39,8 +39,16 @@ int promotion_parse(struct promotion *p, struct span text, struct err *err) MUST
 void promotion_write(struct buf *out, const struct promotion *p);
 void promotion_release(struct promotion *p);
 
+/* What was known of a floor of recall when a Trial was promoted. */
+enum promotion_floor {
+	PROMOTION_NO_FLOOR, /* there was none, or the figures counted as they are */
+	PROMOTION_FLOOR_PROVEN,
+	PROMOTION_FLOOR_NOT_PROVEN, /* reached by the mean, but the queries are too few */
+};
+
 /* What a new entry is made of; note may be NULL. */
 struct promotion_new {
+	enum promotion_floor floor;
 	struct config config;
 	struct span trial_id, vectors_digest; /* raw strings; p may be NULL */
 	const char *by, *note;
