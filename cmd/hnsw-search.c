@@ -140,6 +140,8 @@ static void print_hits(const struct batch *b, size_t i)
 static int batch_run(struct batch *b, struct err *err)
 {
 	par_run(b->par, b->n, 4, search_some, b);
+	if (hnsw_unchanged(b->index, false, err) != 0)
+		return -1;
 	for (size_t i = 0; i < b->n; i++) {
 		if (b->found[i] < 0)
 			return err_nomem(err);
@@ -289,6 +291,8 @@ int main(int argc, char **argv)
 		      : strcmp(queries, "-") == 0 && o.format == VEC_BY_SUFFIX
 			  ? answer_stream(&b, 0, "stdin", &err)
 			  : answer_file(&b, queries, &err);
+	if (ret == 0)
+		ret = hnsw_unchanged(h, true, &err);
 	int status = ret == 0 ? 0 : cli_error(&cli, &err);
 	batch_release(&b);
 	hnsw_free(h);
