@@ -70,7 +70,7 @@ status 2 "as a source too" index-add --source meta good
 check "an index may have that name" "index-add --source good meta && index-list meta"
 
 # ---- in records ----
-for name in a/b ../x .hidden '' '\u001bc' '\u009bc' '\u0080' '\u009f'; do
+for name in a/b ../x .hidden '' '\\u001bc' '\\u009bc' '\\u0080' '\\u009f'; do
 	status 3 "a Trial of index '$name'" "trial t1 80 30 0.9 500 | sed 's|\"index_name\":\"x\"|\"index_name\":\"$name\"|' | trial-append"
 	check "wrote nothing" "test ! -e store/primary/_hnsw_trials"
 done
