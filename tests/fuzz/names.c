@@ -26,7 +26,12 @@ static void name(struct span text)
 		MUST(n >= 1 && n <= CATALOG_NAME_MAX && copy[0] != '.' && !strchr(copy, '/'));
 		for (size_t c = 0; c < n; c++)
 			MUST((unsigned char)copy[c] >= 0x20 && copy[c] != 0x7f);
+		for (const char *lead = copy; (lead = strchr(lead, '\xc2')); lead++)
+			MUST((unsigned char)lead[1] >= 0xa0);
+		MUST(name_path_fault(span_of(copy)) == NULL);
 	}
+	if (name_path_fault(text) == NULL)
+		MUST(text.n && text.p[0] != '/' && !memmem(text.p, text.n, "/.", 2));
 	free(copy);
 }
 
