@@ -16,7 +16,6 @@ for target in "$root"/tests/fuzz/*.c; do
 	esac
 	check "$name" "$replay/$name" -m $n "$root/tests/fuzz/corpus/$name"/*
 done
-
 # Names of the functions that headers declare.
 sed -n 's/^[a-z].*[ *]\([a-z0-9_]*\)(.*/\1/p' "$root"/lib/*/*.h | sort -u >declared
 grep -E '_(parse|read(_[a-z0-9]+)?)$' declared >readers

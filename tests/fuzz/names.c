@@ -10,8 +10,6 @@
 #include "catalog/catalog.h"
 #include "tests/fuzz/fuzz.h"
 
-static char root[64];
-
 /* What is taken for a name is one part of a path, and can be shown. */
 static void name(struct span text)
 {
@@ -44,23 +42,11 @@ static void settings(struct span text)
 		MUST(s.min_recall >= 0 && s.min_recall <= 1);
 }
 
-static void remove_root(void)
-{
-	char path[96];
-	snprintf(path, sizeof path, "%s/buckets.json", root);
-	unlink(path);
-	rmdir(root);
-}
-
 static void buckets(struct span text)
 {
 	struct err err;
+	const char *root = fuzz_root();
 	char path[96];
-	if (!root[0]) {
-		snprintf(root, sizeof root, "/dev/shm/hnsw-fuzz.XXXXXX");
-		MUST(mkdtemp(root));
-		atexit(remove_root);
-	}
 	snprintf(path, sizeof path, "%s/buckets.json", root);
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
 	MUST(fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n);

@@ -18,7 +18,8 @@
 
 enum place { META, EVALSET, PROMOTION, SERVED, EMBEDDING, EVENTS, LOG, PLACES };
 
-static char root[64], path[PLACES][160];
+static const char *root;
+static char path[PLACES][160];
 static struct catalog catalog;
 static struct store *primary;
 
@@ -35,23 +36,11 @@ static void make_place(enum place p, const char *key)
 	}
 }
 
-static void remove_root(void)
-{
-	char command[96];
-	snprintf(command, sizeof command, "rm -rf %s", root);
-	(void)!system(command);
-}
-
 static void make_store(void)
 {
 	struct err err;
 	char today[CLOCK_TEXT_MAX], key[128];
-	snprintf(root, sizeof root, "/dev/shm/hnsw-fuzz.XXXXXX");
-	if (!mkdtemp(root)) {
-		snprintf(root, sizeof root, "/tmp/hnsw-fuzz.XXXXXX");
-		MUST(mkdtemp(root));
-	}
-	atexit(remove_root);
+	root = fuzz_root();
 	clock_format(clock_wall_us(), today);
 	make_place(META, "vectors/meta/x.json");
 	make_place(EVALSET, "_hnsw_evals/e.json");
@@ -263,7 +252,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size == 0)
 		return 0;
-	if (!root[0])
+	if (!root)
 		make_store();
 	if (data[0] % (PLACES + 1) == PLACES) {
 		read_said(data + 1, size - 1);
