@@ -488,6 +488,8 @@ int hnsw_link_all(struct hnsw *h, const struct hnsw_build_opts *opts, struct err
 	if (ret == 0)
 		ret = hnsw_repair(h, b.base.links, true, &b.scratch[0], err);
 	if (ret == 0)
+		ret = hnsw_choose_starts(h, b.scratch, b.par, err);
+	if (ret == 0)
 		h->head.graph_digest = hnsw_graph_digest(h);
 	for (int t = 0; b.scratch && t < par_threads(b.par); t++)
 		hnsw_scratch_release(&b.scratch[t]);
