@@ -739,6 +739,25 @@ static void test_hubs(void)
 	free(hits);
 }
 
+/* Batches of hundreds of nodes, all of which link to the same hubs: the threads do not matter. */
+static void test_batches(void)
+{
+	enum { ROWS = 20000, DIM = 8 };
+	float *v = hub_rows(63, ROWS, DIM);
+	struct hnsw *one = build(v, ROWS, DIM, VEC_IP, 8, 40, 1),
+		    *many = build(v, ROWS, DIM, VEC_IP, 8, 40, 32);
+	char text[2][DIGEST_TEXT_MAX] = {"", ""};
+	if (one && many) {
+		digest_text(one->head.graph_digest, text[0]);
+		digest_text(many->head.graph_digest, text[1]);
+	}
+	ok(text[0][0] && strcmp(text[0], text[1]) == 0,
+	   "large batches: one thread and 32 make the same graph (%s, %s)", text[0], text[1]);
+	hnsw_free(one);
+	hnsw_free(many);
+	free(v);
+}
+
 static void test_refusals(void)
 {
 	struct err err;
@@ -776,6 +795,7 @@ int main(void)
 	test_levels();
 	test_starts();
 	test_hubs();
+	test_batches();
 	test_refusals();
 	return tap_end();
 }
