@@ -53,6 +53,7 @@ static void print_info(const char *name, const struct hnsw *h)
 	json_close(&j, ']');
 	json_kv_f64(&j, "mean_degree", (double)info.links / (double)info.nodes);
 	json_kv_u64(&j, "max_degree", info.max_degree);
+	json_kv_u64(&j, "starts", info.starts);
 	json_kv_u64(&j, "vector_bytes", info.vector_bytes);
 	json_kv_u64(&j, "code_bytes", info.code_bytes);
 	json_kv_u64(&j, "link_bytes", info.link_bytes);

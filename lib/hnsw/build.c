@@ -14,10 +14,12 @@
  * (The scheme of ParlayANN, Dobson et al., PPoPP 2024.)
  *
  * Batches grow with the graph up to a fixed number, so where they end depends only on
- * what is already there, not on how much will come.
+ * what is already there, not on how much will come.  The larger they are, the more threads find
+ * work in them; that the nodes of one do not find each other costs nothing as long as they are few
+ * of all.
  */
-#define BATCH_MAX 128
-#define BATCH_SHARE 64 /* a batch is at most this part of the graph */
+#define BATCH_SHARE 64 /* a batch is at most this part of the graph, */
+#define BATCH_MAX 8192 /* and at most so many nodes */
 
 /* ---- vectors ---- */
 
@@ -261,17 +263,39 @@ static void merge_links(struct build *b, struct hnsw_scratch *s, const struct ba
 	write_row(l, row, key, n, diverse);
 }
 
+static int by_distance(const void *a, const void *b)
+{
+	const struct back_link *x = a, *y = b;
+	if (x->distance != y->distance)
+		return x->distance < y->distance ? -1 : 1;
+	return x->from < y->from ? -1 : x->from > y->from;
+}
+
+/* Sort a group from near to far; one of a hub may hold a whole batch. */
+static void sort_group(struct back_link *r, size_t count)
+{
+	if (count > 64) {
+		qsort(r, count, sizeof *r, by_distance);
+		return;
+	}
+	for (size_t i = 1; i < count; i++) {
+		struct back_link one = r[i];
+		size_t j = i;
+		for (; j && by_distance(&one, &r[j - 1]) < 0; j--)
+			r[j] = r[j - 1];
+		r[j] = one;
+	}
+}
+
 static void merge_groups(void *ctx, uint64_t begin, uint64_t end, int thread)
 {
 	struct build *b = ctx;
-	for (uint64_t g = begin; g < end; g++)
-		merge_links(b, &b->scratch[thread], b->request + b->group[g],
-			    b->group[g + 1] - b->group[g]);
-}
-
-static bool goes_before(const struct back_link *x, const struct back_link *y)
-{
-	return x->distance != y->distance ? x->distance < y->distance : x->from < y->from;
+	for (uint64_t g = begin; g < end; g++) {
+		struct back_link *r = b->request + b->group[g];
+		size_t count = b->group[g + 1] - b->group[g];
+		sort_group(r, count);
+		merge_links(b, &b->scratch[thread], r, count);
+	}
 }
 
 /* Order ${n} requests by destination: by one byte of its number after the other. */
@@ -297,24 +321,18 @@ static void order_by_destination(struct build *b, size_t n)
 	}
 }
 
-/* Group ${n} requests by destination, each group from near to far, and merge them. */
+/* Group ${n} requests by destination, and merge them. */
 static void merge_all(struct build *b, const struct layer *l, bool upper, size_t n)
 {
 	size_t groups = 0;
 	order_by_destination(b, n);
-	for (size_t i = 0; i < n; i++) {
-		struct back_link r = b->request[i];
-		size_t j = i;
-		if (i == 0 || r.to != b->request[i - 1].to)
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || b->request[i].to != b->request[i - 1].to)
 			b->group[groups++] = (uint32_t)i;
-		for (; j > b->group[groups - 1] && goes_before(&r, &b->request[j - 1]); j--)
-			b->request[j] = b->request[j - 1];
-		b->request[j] = r;
-	}
 	b->group[groups] = (uint32_t)n;
 	b->merge_layer = l;
 	b->merge_upper = upper;
-	par_run(b->par, groups, 16, merge_groups, b);
+	par_run(b->par, groups, 4, merge_groups, b);
 }
 
 static size_t collect(struct build *b, const struct layer *l, size_t row, uint32_t from, size_t n)
@@ -352,15 +370,18 @@ static void link_back(struct build *b)
 
 /* ---- the whole ---- */
 
+/* Nodes of the batch that follows ${done} ones, unless it ends before. */
+static uint32_t batch_size(uint32_t done)
+{
+	uint32_t size = done / BATCH_SHARE;
+	return size < 1 ? 1 : size > BATCH_MAX ? BATCH_MAX : size;
+}
+
 /* Find where the batch that begins at b->done ends. */
 static void next_batch(struct build *b)
 {
 	const struct hnsw *h = b->h;
-	uint32_t size = b->done / BATCH_SHARE, end = b->done, u = h->head.upper;
-	if (size < 1)
-		size = 1;
-	if (size > BATCH_MAX)
-		size = BATCH_MAX;
+	uint32_t size = batch_size(b->done), end = b->done, u = h->head.upper;
 	uint32_t top = u ? h->head.max_level : 0;
 	while (end < h->head.nodes && end - b->done < size) {
 		/* A new entry point is linked before anything starts from it. */
@@ -452,14 +473,15 @@ static int prepare(struct build *b, const struct hnsw_build_opts *opts, struct e
 {
 	struct hnsw *h = b->h;
 	const struct hnsw_head *head = &h->head;
-	size_t requests = (size_t)BATCH_MAX * head->m0, threads = (size_t)par_threads(b->par);
+	size_t most = batch_size(head->nodes), requests = most * head->m0;
+	size_t threads = (size_t)par_threads(b->par);
 	if (assign_levels(b, err) != 0 ||
 	    hnsw_layer_alloc(h, &b->base, head->nodes, false, err) != 0 ||
 	    hnsw_layer_alloc(h, &b->upper, head->upper_rows, true, err) != 0)
 		return -1;
 	h->links0 = b->base.links;
 	h->upper_links = b->upper.links;
-	b->upper_of = mem_array(BATCH_MAX, sizeof *b->upper_of, err);
+	b->upper_of = mem_array(most, sizeof *b->upper_of, err);
 	b->request = mem_array(requests, sizeof *b->request, err);
 	b->other = mem_array(requests, sizeof *b->other, err);
 	b->group = mem_array(requests + 1, sizeof *b->group, err);
@@ -468,8 +490,8 @@ static int prepare(struct build *b, const struct hnsw_build_opts *opts, struct e
 	if (!b->upper_of || !b->request || !b->other || !b->group || !b->scratch || !b->rung_nodes)
 		return -1;
 	/* The pool also holds the candidates of a merge: a full row and a whole batch. */
-	size_t keys = head->ef_construction > head->m0 + BATCH_MAX ? head->ef_construction
-								   : head->m0 + BATCH_MAX;
+	size_t merged = head->m0 + most;
+	size_t keys = head->ef_construction > merged ? head->ef_construction : merged;
 	for (size_t t = 0; t < threads; t++)
 		if (hnsw_scratch_init(&b->scratch[t], h, opts->kernels, err) != 0 ||
 		    hnsw_scratch_reserve(&b->scratch[t], keys, err) != 0)
@@ -487,6 +509,8 @@ int hnsw_link_all(struct hnsw *h, const struct hnsw_build_opts *opts, struct err
 		ret = insert_all(&b, opts, err);
 	if (ret == 0)
 		ret = hnsw_repair(h, b.base.links, true, &b.scratch[0], err);
+	if (ret == 0)
+		ret = hnsw_choose_starts(h, b.scratch, b.par, err);
 	if (ret == 0)
 		h->head.graph_digest = hnsw_graph_digest(h);
 	for (int t = 0; b.scratch && t < par_threads(b.par); t++)

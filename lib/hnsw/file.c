@@ -18,6 +18,7 @@
 #define UPPER_FIRST CHUNK_NAME('u', 'p', 'f', 'i')
 #define UPPER_LINKS CHUNK_NAME('u', 'p', 'l', 'i')
 #define STRAYS CHUNK_NAME('s', 't', 'r', 'y')
+#define STARTS CHUNK_NAME('s', 't', 'r', 't')
 #define NODE_ROW CHUNK_NAME('n', 'r', 'o', 'w')
 #define DUP_NODE CHUNK_NAME('d', 'u', 'p', 'n')
 #define DUP_ROW CHUNK_NAME('d', 'u', 'p', 'r')
@@ -151,6 +152,8 @@ int hnsw_write(const struct hnsw *h, const char *path, struct err *err)
 		else
 			chunk_add(&c, parts[i].name, part_data(h, &parts[i]), bytes);
 	}
+	if (h->starts > 1)
+		chunk_add(&c, STARTS, &h->starts, sizeof h->starts);
 	if (io_file_open(&f, path, err) != 0)
 		return -1;
 	int ret = chunk_write(&c, HNSW_KIND, f.fd, path, err);
@@ -223,6 +226,21 @@ static int check_tables(const struct hnsw *h, struct err *err)
 	return 0;
 }
 
+/* How many starts a search has; that is not read from the mapping again. */
+static int find_starts(struct hnsw *h, struct err *err)
+{
+	const struct chunk *c = chunk_find(&h->chunks, STARTS);
+	h->starts = 1;
+	if (!c)
+		return 0;
+	if (c->size != sizeof h->starts)
+		return bad(h, err, "number of starts");
+	memcpy(&h->starts, c->data, sizeof h->starts);
+	if (h->starts < 1 || h->starts > HNSW_MAX_STARTS)
+		return bad(h, err, "number of starts");
+	return 0;
+}
+
 static int find_parts(struct hnsw *h, struct err *err)
 {
 	const struct chunk *head = chunk_find(&h->chunks, HEAD);
@@ -248,6 +266,8 @@ static int find_parts(struct hnsw *h, struct err *err)
 	}
 	if (!h->id_end != !text)
 		return bad(h, err, "table of ids");
+	if (find_starts(h, err) != 0)
+		return -1;
 	return check_tables(h, err);
 }
 
@@ -376,6 +396,7 @@ void hnsw_info(const struct hnsw *h, bool deep, struct hnsw_info *out)
 	    .nodes = d->nodes,
 	    .m0 = d->m0,
 	    .max_level = d->max_level,
+	    .starts = h->starts,
 	    .vectors_digest = d->vectors_digest,
 	    .graph_digest = d->graph_digest,
 	};

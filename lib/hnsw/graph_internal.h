@@ -30,6 +30,8 @@ struct hnsw_head {
 	uint32_t strays; /* nodes that no path on layer 0 leads to; see struct hnsw */
 };
 
+#define HNSW_MAX_STARTS 64 /* from which searches may start */
+
 #define HNSW_KEEP_PRUNED 1u /* flag: how the links were chosen */
 #define HNSW_ROW_UNITS 2u   /* flag: each row of codes has a unit of its own, see norms */
 
@@ -67,7 +69,8 @@ struct hnsw {
 	/* The index that this one continues, or NULL.  Its nodes and rows are the first ones
 	 * here; those of the set come after. */
 	const struct hnsw *older;
-	bool on_disk; /* the vectors are pages of the file */
+	bool on_disk;	 /* the vectors are pages of the file */
+	uint32_t starts; /* nodes of layer 1 that searches start from, 1..HNSW_MAX_STARTS */
 	/* What the above lies in. */
 	struct io_map map;
 	struct mem_block block[16];
@@ -329,6 +332,21 @@ struct digest hnsw_graph_digest(const struct hnsw *h);
  * nodes.  Returns how many were newly reached.
  */
 uint32_t hnsw_reach(const struct hnsw *h, uint32_t from, uint64_t *reached, uint32_t *queue);
+
+/*
+ * Find where a search of layer 0 starts: the ${starts} nodes of layer 1 that are nearest to the
+ * point, and the entry point, in order, at the front of s->pool, which has room for all of these.
+ * How many, at most ${ef}.
+ */
+size_t hnsw_find_start(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
+		       uint32_t starts, size_t ef);
+
+/*
+ * Choose from how many nodes of layer 1 searches start, by a trial on the finished graph; an index
+ * that is continued by less than itself keeps its number.  ${scratch}: one a thread.
+ */
+int hnsw_choose_starts(struct hnsw *h, struct hnsw_scratch *scratch, struct par *par,
+		       struct err *err) MUST_CHECK;
 
 /* The node that a search of layer 0 can always start from. */
 uint32_t hnsw_entry_node(const struct hnsw *h);

@@ -141,6 +141,7 @@ struct hnsw_info {
 	uint64_t rows, nodes; /* nodes < rows when vectors are equal */
 	uint32_t m0;	      /* room in a row of layer 0 */
 	uint32_t max_level;
+	uint32_t starts;	       /* nodes of layer 1 that searches start from */
 	uint64_t level_nodes[HNSW_MAX_LEVEL + 1]; /* nodes whose highest layer it is */
 	uint64_t links, upper_links;		  /* links on layer 0 and above */
 	uint32_t max_degree;			  /* on layer 0 */

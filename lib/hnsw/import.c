@@ -368,6 +368,7 @@ static void fill_head(struct import *im)
 	    .nodes = im->nodes,
 	    .rows = im->nodes,
 	};
+	im->h->starts = 1;
 	if (im->h->head.ef_construction > HNSW_MAX_EF)
 		im->h->head.ef_construction = HNSW_MAX_EF;
 	if (im->h->head.ef_search > HNSW_MAX_EF)

@@ -103,6 +103,8 @@ static int take_graph(struct hnsw *h, const struct build *all, struct err *err)
 		hnsw_insert_batch(&b);
 		ret = hnsw_repair(h, b.base.links, true, &b.scratch[0], err);
 	}
+	if (ret == 0)
+		ret = hnsw_choose_starts(h, b.scratch, b.par, err);
 	hnsw_layer_release(&b.base);
 	hnsw_layer_release(&b.upper);
 	return ret;

@@ -149,28 +149,6 @@ static size_t find_top(const struct hnsw *h, struct hnsw_scratch *s, const struc
 	return i;
 }
 
-/* Where a search of layer 0 starts: entries at the front of the pool, and how many. */
-static size_t find_start(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p)
-{
-	uint32_t entry = hnsw_entry_node(h), node;
-	uint64_t *pool = s->pool, near;
-	float d;
-	hnsw_distances(h, s, p, &entry, 1, &d);
-	pool[0] = pool_key(d, entry);
-	if (!h->head.upper)
-		return 1;
-	near = hnsw_descend(h, s, p, 0);
-	node = h->upper_node[pool_node(near)];
-	if (entry == node)
-		return 1;
-	/* Every node is reachable from the entry point, so a beam as wide as the index
-	 * finds all; a narrower one drops it at once. */
-	near = pool_key(topk_distance(near), node);
-	pool[1] = near < pool[0] ? pool[0] : near;
-	pool[0] = near < pool[0] ? near : pool[0];
-	return 2;
-}
-
 /* The width of the beam for one that was asked for. */
 static size_t beam_width(const struct hnsw *h, size_t k, size_t ef)
 {
@@ -183,16 +161,24 @@ static size_t beam_width(const struct hnsw *h, size_t k, size_t ef)
 	return ef < 2 ? 2 : ef; /* the pool starts with two entries */
 }
 
+/* Places that the pool of a beam needs. */
+static size_t pool_room(const struct hnsw *h, size_t ef)
+{
+	size_t starts = (size_t)h->starts + 1;
+	return ef > starts ? ef : starts;
+}
+
 int hnsw_search(const struct hnsw *h, const float *query, size_t k, size_t ef,
 		struct hnsw_scratch *s, struct hnsw_hit *hits, struct err *err)
 {
 	struct hnsw_point p;
 	ef = beam_width(h, k, ef);
-	if (hnsw_scratch_reserve(s, ef + k, err) != 0)
+	size_t room = pool_room(h, ef);
+	if (hnsw_scratch_reserve(s, room + k, err) != 0)
 		return -1;
 	hnsw_point_query(h, s, query, &p);
-	size_t count = hnsw_beam(h, s, &p, 0, find_start(h, s, &p), ef);
-	struct topk top = {.key = s->pool + ef, .k = k};
+	size_t count = hnsw_beam(h, s, &p, 0, hnsw_find_start(h, s, &p, h->starts, ef), ef);
+	struct topk top = {.key = s->pool + room, .k = k};
 	find_top(h, s, &p, count, &top);
 	return finish(h, &top, hits);
 }
@@ -244,8 +230,9 @@ int hnsw_search_curve(const struct hnsw *h, const float *query, size_t k, const 
 		      struct err *err)
 {
 	struct hnsw_point p;
-	size_t widest = beam_width(h, k, ef[n - 1]), *width = mem_array(n, sizeof *width, err);
-	if (!width || hnsw_scratch_reserve(s, widest + k, err) != 0) {
+	size_t widest = beam_width(h, k, ef[n - 1]), room = pool_room(h, widest);
+	size_t *width = mem_array(n, sizeof *width, err);
+	if (!width || hnsw_scratch_reserve(s, room + k, err) != 0) {
 		free(width);
 		return -1;
 	}
@@ -262,9 +249,9 @@ int hnsw_search_curve(const struct hnsw *h, const float *query, size_t k, const 
 			  .s = s,
 			  .p = &p,
 			  .to = to,
-			  .top = {.key = s->pool + widest, .k = k},
+			  .top = {.key = s->pool + room, .k = k},
 			  .extra = before};
-	hnsw_beam_stops(h, s, &p, find_start(h, s, &p), &c.stops);
+	hnsw_beam_stops(h, s, &p, hnsw_find_start(h, s, &p, h->starts, widest), &c.stops);
 	free(width);
 	free(s->memo);
 	s->memo = NULL;

@@ -183,7 +183,8 @@ static void on_point(void *ctx, size_t i, int n, uint64_t distances, bool same)
 	s->same += same;
 }
 
-/* One search gives what searches of every width give: hits, distances, how many were computed. */
+/* One search gives what searches of every width give, from several starts as well: hits, distances,
+ * how many were computed. */
 static void test_curve(void)
 {
 	enum { ROWS = 4000, DIM = 20, QUERIES = 40 };
@@ -200,6 +201,8 @@ static void test_curve(void)
 	for (int metric = 0; metric < VEC_METRICS; metric++) {
 		struct hnsw *h = build(data, ROWS, DIM, (enum vec_metric)metric, 8, 40, 2);
 		struct hnsw_scratch s, t;
+		if (h)
+			h->starts = metric == VEC_COSINE ? 9 : 1;
 		if (!h || hnsw_scratch_init(&s, h, dist_choose(NULL, &err), &err) != 0 ||
 		    hnsw_scratch_init(&t, h, dist_choose(NULL, &err), &err) != 0)
 			continue;
@@ -619,6 +622,87 @@ static void test_append(void)
 	free(v);
 }
 
+/* ---- starts ---- */
+
+/* Rows around centres that lie apart. */
+static float *clustered_rows(uint64_t seed, uint32_t rows, uint32_t dim, uint32_t clusters)
+{
+	float *centre = random_rows(seed, clusters, dim), *v = random_rows(seed + 1, rows, dim);
+	for (uint32_t i = 0; i < rows; i++)
+		for (uint32_t k = 0; k < dim; k++)
+			v[(size_t)i * dim + k] = centre[(size_t)(i % clusters) * dim + k] +
+						 0.11f * v[(size_t)i * dim + k];
+	free(centre);
+	return v;
+}
+
+/* How many of the first ${queries} rows a search finds. */
+static uint32_t search_rows(const struct hnsw *h, const float *v, uint32_t queries)
+{
+	struct err err;
+	struct hnsw_scratch s;
+	struct hnsw_hit hit[1];
+	uint32_t found = 0;
+	if (hnsw_scratch_init(&s, h, dist_choose(NULL, &err), &err) != 0)
+		return 0;
+	for (uint32_t i = 0; i < queries; i++)
+		found += hnsw_search(h, v + (size_t)i * h->head.dim, 1, 10, &s, hit, &err) == 1 &&
+			 hit->row == i;
+	hnsw_scratch_release(&s);
+	return found;
+}
+
+/* As many starts as pay: the same for all threads, kept in the file and by a longer index. */
+static void test_starts(void)
+{
+	enum { ROWS = 14000, DIM = 16, MORE = 500, QUERIES = 2000 };
+	float *near = clustered_rows(71, ROWS + MORE, DIM, 180), *even = random_rows(73, ROWS, DIM);
+	struct err err;
+	uint32_t starts = 0, found[2];
+	bool same = true;
+	struct hnsw *h = NULL;
+	for (int threads = 1; threads <= 8; threads = threads == 1 ? 3 : 2 * threads + 2) {
+		hnsw_free(h);
+		h = build(near, ROWS, DIM, VEC_L2, 8, 40, threads);
+		same &= h && (threads == 1 || h->starts == starts);
+		starts = h ? h->starts : 0;
+	}
+	ok(same && starts > 1, "clusters: %u starts, for every number of threads", starts);
+	found[1] = search_rows(h, near, QUERIES);
+	h->starts = 1;
+	found[0] = search_rows(h, near, QUERIES);
+	h->starts = starts;
+	ok(found[1] > found[0], "they find more rows: %u, from one start %u", found[1], found[0]);
+	struct hnsw_build_opts how = {.par = par_new(1, &err), .kernels = dist_choose(NULL, &err)};
+	struct hnsw *longer =
+	    hnsw_append(h, set_of(near + (size_t)ROWS * DIM, MORE, DIM), 30, &how, &err);
+	ok(longer && longer->starts == starts, "an index that is continued keeps them");
+	hnsw_free(longer);
+	const char *name = "starts.hnsw";
+	struct hnsw *again = NULL;
+	if (hnsw_write(h, name, &err) == 0)
+		again = hnsw_open(name, HNSW_MAP, &err);
+	ok(again && again->starts == starts && hnsw_check(again, &err) == 0, "the file has them");
+	hnsw_free(again);
+	h->starts = HNSW_MAX_STARTS + 1;
+	ok(hnsw_write(h, name, &err) == 0 && !hnsw_open(name, HNSW_MAP, &err) &&
+	       err.code == ERR_DATA,
+	   "too many: %s", err.msg);
+	h->starts = 1;
+	ok(hnsw_write(h, name, &err) == 0 && (again = hnsw_open(name, HNSW_MAP, &err)) &&
+	       again->starts == 1,
+	   "without the chunk there is one");
+	hnsw_free(again);
+	remove(name);
+	hnsw_free(h);
+	h = build(even, ROWS, DIM, VEC_L2, 8, 40, 2);
+	ok(h && h->starts == 1, "evenly spread rows: one start");
+	hnsw_free(h);
+	par_free(how.par);
+	free(near);
+	free(even);
+}
+
 /* ---- reaching every node ---- */
 
 /* Rows of which a few large ones answer everything. */
@@ -653,6 +737,25 @@ static void test_hubs(void)
 	hnsw_free(h);
 	free(v);
 	free(hits);
+}
+
+/* Batches of hundreds of nodes, all of which link to the same hubs: the threads do not matter. */
+static void test_batches(void)
+{
+	enum { ROWS = 20000, DIM = 8 };
+	float *v = hub_rows(63, ROWS, DIM);
+	struct hnsw *one = build(v, ROWS, DIM, VEC_IP, 8, 40, 1),
+		    *many = build(v, ROWS, DIM, VEC_IP, 8, 40, 32);
+	char text[2][DIGEST_TEXT_MAX] = {"", ""};
+	if (one && many) {
+		digest_text(one->head.graph_digest, text[0]);
+		digest_text(many->head.graph_digest, text[1]);
+	}
+	ok(text[0][0] && strcmp(text[0], text[1]) == 0,
+	   "large batches: one thread and 32 make the same graph (%s, %s)", text[0], text[1]);
+	hnsw_free(one);
+	hnsw_free(many);
+	free(v);
 }
 
 static void test_refusals(void)
@@ -690,7 +793,9 @@ int main(void)
 	test_halves();
 	storage = HNSW_F32;
 	test_levels();
+	test_starts();
 	test_hubs();
+	test_batches();
 	test_refusals();
 	return tap_end();
 }
