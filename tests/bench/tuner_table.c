@@ -3,9 +3,9 @@
  * The exact table that tuners are replayed against: what every build of a data set gives at
  * every ef_search, and what it costs.
  *
- *	tuner_table VECTORS QUERIES METRIC SEED >TABLE
+ *	tuner_table VECTORS QUERIES METRIC SEED [ROWS] >TABLE
  *
- * A line a build, and a line a rung (the first 1/16, 1/8, 1/2 of the rows) of it:
+ * ROWS: a random sample of so many.  A line a build, and a line a rung (the first 1/16, 1/8, 1/2 of the rows) of it:
  *
  *	M EF_CONSTRUCTION SEED ROWS ALL_ROWS SECONDS MEMORY_BYTES POINTS, and for each point
  *	EF_SEARCH RECALL LOWER DISTANCES P50_US (0: not timed)
@@ -258,9 +258,9 @@ static void find_answers(size_t share)
 int main(int argc, char **argv)
 {
 	struct err err = {0};
-	struct vec_set queries;
-	if (argc != 5) {
-		fprintf(stderr, "usage: tuner_table VECTORS QUERIES METRIC SEED\n");
+	struct vec_set queries, all;
+	if (argc != 5 && argc != 6) {
+		fprintf(stderr, "usage: tuner_table VECTORS QUERIES METRIC SEED [ROWS]\n");
 		return 2;
 	}
 	t.metric = strcmp(argv[3], "l2") == 0 ? VEC_L2 : VEC_COSINE;
@@ -271,6 +271,11 @@ int main(int argc, char **argv)
 	check(t.kernels && t.par && vec_set_open(&t.set, &base, 1, VEC_BY_SUFFIX, &err) == 0 &&
 		  vec_set_open(&queries, &asked, 1, VEC_BY_SUFFIX, &err) == 0,
 	      &err);
+	if (argc > 5) {
+		all = t.set;
+		check(vec_set_sample(&all, 1, strtoull(argv[5], NULL, 10), NULL, &t.set, &err) == 0,
+		      &err);
+	}
 	t.n = queries.rows < QUERIES ? queries.rows : QUERIES;
 	t.queries = mem_array(t.n * t.set.dim, sizeof *t.queries, &err);
 	check(t.queries != NULL, &err);
