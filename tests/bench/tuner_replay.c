@@ -24,15 +24,16 @@ static const double targets[] = {0.9, 0.95, 0.98};
 
 /* ---- a game ---- */
 
-static void measure(struct game *a, const struct line *l, uint32_t ef)
+static void measure_as(struct game *a, const struct line *l, uint32_t ef, const char *vectors,
+		       struct config config)
 {
 	struct err err;
 	struct curve_point p = curve_at(&l->curve, ef);
 	struct trial t = {.id = span_of("x"),
-			  .vectors_digest = span_of("v"),
-			  .whole_digest = span_of("v"),
+			  .vectors_digest = span_of(vectors),
+			  .whole_digest = span_of(vectors),
 			  .eval_digest = span_of("e"),
-			  .config = l->config,
+			  .config = config,
 			  .recall_lcb = p.lower,
 			  .distances_per_query = p.distances,
 			  .target_recall = NAN,
@@ -49,6 +50,11 @@ static void measure(struct game *a, const struct line *l, uint32_t ef)
 			     .eval_queries = QUERIES};
 	if (tune_history_add(&a->h, &t, &err) != 0)
 		die(err.msg);
+}
+
+static void measure(struct game *a, const struct line *l, uint32_t ef)
+{
+	measure_as(a, l, ef, "now", l->config);
 }
 
 /* As hnsw-bench does with --at-target: the least ef_search that reaches it, and 1.8 times that. */
@@ -189,10 +195,44 @@ static void print_errors(const char *of, struct errors *e)
 		       100 * quantile(e->off, e->n, 0.95), of);
 }
 
+/* What a tuning run has built, when the index had half of the rows. */
+static void recall_first_run(struct game *a)
+{
+	struct err err;
+	struct config done[STEPS_MAX];
+	size_t n = 0;
+	if (!a->player->second)
+		return;
+	if (tune_history_only(&a->h, "now", NULL, &err) != 0)
+		die(err.msg);
+	struct game first = {.w = a->w, .g = a->g, .player = players};
+	struct config c = CONFIG_DEFAULT;
+	for (; play_model(&first, &c) && n < STEPS_MAX; first.step++) {
+		const struct line *l = world_find(a->w, &c);
+		if (!l)
+			die("a config that the table lacks");
+		measure_at_target(&first, l);
+		if (!c.rung)
+			done[n++] = c;
+	}
+	tune_history_release(&first.h);
+	for (size_t i = 0; i < n; i++) {
+		struct config half = done[i];
+		half.rung = (uint32_t)(a->w->line[0].all / 2);
+		const struct line *l = world_find(a->w, &half);
+		uint32_t ef = l ? reach(l, a->g) : 0;
+		if (!l)
+			die("a table lacks half of the rows");
+		measure_as(a, l, ef ? ef : a->g->space.es.max, "before", done[i]);
+	}
+	tune_history_end(&a->h);
+}
+
 static void play(struct game *a, const struct best *best, struct result *r)
 {
 	double graph = 1, config = 1;
 	size_t b = 0;
+	recall_first_run(a);
 	for (; a->step < STEPS_MAX; a->step++) {
 		struct config c = CONFIG_DEFAULT;
 		if (!a->player->play(a, &c))
