@@ -199,8 +199,8 @@ static int add_to_build(struct tune_history *h, struct tune_build *b, const stru
 	b->rows = t->metrics.vectors;
 	b->queries = t->metrics.eval_queries;
 	b->memory_bytes = (double)t->metrics.memory_bytes;
-	/* 0: of an index file alone, which does not tell. */
-	if (t->metrics.build_time_secs > 0)
+	/* 0: of an index file alone, which does not tell; of an append: not what a build takes. */
+	if (t->metrics.build_time_secs > 0 && !t->appended_to)
 		b->build_secs = t->metrics.build_time_secs;
 	if (curve->n) {
 		curve_release(&b->curve);

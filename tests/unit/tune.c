@@ -243,6 +243,40 @@ static void test_model(void)
 	tune_history_release(&h);
 }
 
+/* What an index was tuned for before it grew. */
+static void test_older(void)
+{
+	struct tune_goal g = TUNE_GOAL_DEFAULT;
+	struct tune_history h = TUNE_HISTORY_INIT;
+	struct tune_proposal p;
+	struct tune_choice c;
+	struct err err;
+	static const uint32_t m[] = {8, 16, 32, 48};
+	for (size_t i = 0; i < 4; i++) {
+		struct config one = config_of(m[i], 80, 20), rung = one;
+		rung.rung = 1250;
+		if (i == 0 && tune_history_only(&h, "new", NULL, &err) != 0)
+			ok(false, "%s", err.msg);
+		add(&h, &one, "before", 0, true);
+		add(&h, &one, "v", 0, true);
+		add(&h, &rung, "v", 0, true);
+	}
+	tune_history_end(&h);
+	ok(h.n == 0 && h.n_older == 4 && h.others == 12 && h.older[0].rows == ROWS,
+	   "whole builds of the Trials right before are kept");
+	ok(tune_decide(&h, &g, false, &c, &err) == 0 && c.verdict == TUNE_NOTHING,
+	   "nothing is chosen of them");
+	h.rows = 2 * ROWS;
+	ok(tune_strategy_find("model", &err)->next(&h, &g, &p, &err) == 0 && p.config.rung == 0,
+	   "but they take the place of rungs");
+	h.n_pending = 0;
+	struct config one = config_of(24, 80, 20);
+	add(&h, &one, "new", 0, true);
+	ok(h.n == 1 && h.n_older == 4 && h.build[0].config.m == 24 && h.older[3].curve.n > 0,
+	   "and stay when Trials follow");
+	tune_history_release(&h);
+}
+
 /* ---- several at once ---- */
 
 #define PROPOSERS 8
@@ -397,6 +431,7 @@ int main(void)
 	test_process();
 	test_choices();
 	test_model();
+	test_older();
 	test_parallel();
 	test_target();
 	return tap_end();
