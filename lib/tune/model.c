@@ -51,13 +51,13 @@ struct model {
 static const struct gp_params cost_params = {.sd = 0.35,
 					     .length = {1.6, 3.5, 0.8, 1},
 					     .level = 3,
-					     .kind_sd = 0.08,
-					     .kind_level = 0.3,
+					     .kind_sd = 0.06,
+					     .kind_level = 0.5,
 					     .noise = 0.02};
 static const struct gp_params ef_params = {.sd = 0.35,
 					   .length = {1.6, 3.5, 0.8, 1},
 					   .level = 3,
-					   .kind_sd = 0.19,
+					   .kind_sd = 0.12,
 					   .kind_level = 0.5,
 					   .noise = 0.02};
 static const struct gp_params seconds_params = {.sd = 0.25,
@@ -88,7 +88,19 @@ static double usual_seconds(const struct config *c)
 /* And of cost: a greater ef_construction makes a better graph, ever less so. */
 static double usual_cost(const struct config *c)
 {
-	return (c->rung ? 0 : 2.5 / (double)c->ef_construction) + 0.9 * pow(c->ef_construction, -0.6);
+	return 2.5 / (double)c->ef_construction + 0.9 * pow(c->ef_construction, -0.6);
+}
+
+/*
+ * What fewer rows need, lifted to what the same build of all rows does: with each doubling more, the
+ * more the less ef_construction and M are.
+ */
+static void lift(const struct config *c, double doublings, double *log_ef, double *log_distances)
+{
+	*log_distances += doublings * (0.25 + 0.6 / (double)c->ef_construction +
+				       0.018 * pow(8.0 / (double)c->m, 4));
+	*log_ef += doublings *
+		   (0.15 + 1.25 / (double)c->ef_construction + 0.05 * log2(24.0 / (double)c->m));
 }
 
 static uint32_t round_to_u32(double v, struct tune_range r)
@@ -163,7 +175,10 @@ static void add_build(struct model *m, const struct tune_build *b, bool older)
 		       log(b->build_secs * share) - usual_seconds(&b->config));
 	if (b->curve.n == 0)
 		return;
-	double lef = log_ef(m->g, b, &ldist), lcost = log_cost(m, b, lef, ldist);
+	double lef = log_ef(m->g, b, &ldist);
+	if (p.kind != WHOLE)
+		lift(&b->config, log2(share), &lef, &ldist);
+	double lcost = log_cost(m, b, lef, ldist);
 	if (!isfinite(lcost) || !isfinite(lef))
 		return;
 	gp_add(&m->ef, &p, lef - usual_cost(&b->config));
