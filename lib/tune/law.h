@@ -6,11 +6,12 @@
 
 /*
  * What a search takes: us = fixed + per_distance * distances + per_ef * ef_search, for all builds
- * of one data set on one machine; times a factor for rungs.
+ * of one data set on one machine; times a factor for rungs, and one for older builds.
  */
 struct tune_law {
 	double fixed, per_distance, per_ef; /* all 0: nothing was timed */
-	double rung;   /* log of what a rung's times are to the law: less of it misses the cache */
+	/* log of what times of rungs, and of older builds, are to the law: less misses the cache */
+	double rung, older;
 	double spread; /* of log(measured / law) over timings, at least 0.01 */
 };
 
