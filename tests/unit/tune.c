@@ -112,6 +112,18 @@ static struct config config_of(uint32_t m, uint32_t ec, uint32_t ef)
 
 /* ---- the law, the process ---- */
 
+static double law_error(const struct tune_history *h)
+{
+	struct tune_law law = tune_law_fit(h);
+	double worst = 0;
+	for (uint32_t ef = 10; ef <= 200; ef += 10) {
+		struct config c = config_of(24, 200, ef);
+		struct curve_point p = world(&c, ef);
+		worst = fmax(worst, fabs(log(tune_law_us(&law, ef, p.distances) / world_us(&p))));
+	}
+	return worst;
+}
+
 static void test_law(void)
 {
 	struct tune_history h = TUNE_HISTORY_INIT;
@@ -122,17 +134,23 @@ static void test_law(void)
 		c.ef_search = 36;
 		add(&h, &c, "v", 0, true);
 	}
-	tune_history_end(&h);
-	struct tune_law law = tune_law_fit(&h);
-	double worst = 0;
-	for (uint32_t ef = 10; ef <= 200; ef += 10) {
-		struct config c = config_of(24, 200, ef);
-		struct curve_point p = world(&c, ef);
-		worst = fmax(worst, fabs(log(tune_law_us(&law, ef, p.distances) / world_us(&p))));
-	}
+	double worst = law_error(&h);
 	ok(worst < 0.06, "the law of two times a build holds within 6 %% elsewhere (%.3f)", worst);
+	for (size_t i = 0; i < 4; i++) {
+		struct config c = config_of(m[i], 40, 20 + 10 * (uint32_t)i);
+		struct curve_point p = world(&c, c.ef_search);
+		c.rung = ROWS / 16;
+		add(&h, &c, "v", 0.7 * world_us(&p), true);
+	}
+	worst = law_error(&h);
+	ok(worst < 0.06, "rungs, which are faster, do not bend it (%.3f)", worst);
+	struct config loaded = config_of(12, 160, 50);
+	struct curve_point p = world(&loaded, 50);
+	add(&h, &loaded, "v", 1.5 * world_us(&p), true);
+	worst = law_error(&h);
+	ok(worst < 0.06, "nor does a time that other load spoilt (%.3f)", worst);
 	tune_history_release(&h);
-	law = tune_law_fit(&h);
+	struct tune_law law = tune_law_fit(&h);
 	ok(isnan(tune_law_us(&law, 10, 100)), "without times there is no law");
 }
 
