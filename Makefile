@@ -122,7 +122,7 @@ $(OUT)/lib/vec/dist_avx2.o: FILE_FLAGS = -O3 -mavx2 -mfma -mf16c
 $(OUT)/lib/vec/dist_avx512.o: FILE_FLAGS = -O3 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512vnni
 endif
 
-$(OUT)/tests/unit/%.o $(OUT)/tests/fuzz/%.o: FILE_FLAGS = -I.
+$(OUT)/tests/unit/%.o $(OUT)/tests/fuzz/%.o $(OUT)/tests/bench/%.o: FILE_FLAGS = -I.
 
 $(OUT)/lib/cli/version.o: FILE_FLAGS = -DHNSW_TOOLS_VERSION='"$(VERSION)"' \
 	-DHNSW_TOOLS_FLAGS='"$(ALL_CFLAGS)"'
@@ -183,7 +183,7 @@ check-docs: all
 bench: all $(bench_src:tests/bench/%.c=$(OUT)/bench/%)
 	@tests/bench/run $(OUT) $(PART)
 
-bench-tuner: $(OUT)/bench/tuner_table $(OUT)/bench/tuner_replay $(OUT)/bench/generate
+bench-tuner: $(addprefix $(OUT)/bench/,tuner_table tuner_replay tuner_target generate)
 	@tests/bench/tuner $(OUT)
 
 # Every point at which one program can be stopped while another runs.

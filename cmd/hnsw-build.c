@@ -97,7 +97,8 @@ static int rung_path(uint64_t rows, struct buf *path, struct err *err)
 static char whole_digest[DIGEST_TEXT_MAX];
 static uint64_t whole_rows;
 
-static void print_record(const struct hnsw *h, const char *path, double seconds)
+static void print_record(const struct hnsw *h, const char *path, uint64_t appended_to,
+			 double seconds)
 {
 	struct hnsw_info info;
 	hnsw_info(h, false, &info);
@@ -110,6 +111,7 @@ static void print_record(const struct hnsw *h, const char *path, double seconds)
 	    .storage = info.params.storage,
 	    .build_time_secs = seconds,
 	    .memory_bytes = info.total_bytes,
+	    .appended_to = appended_to,
 	    .threads = (uint64_t)cli_threads(o.threads),
 	    .keep_pruned = info.params.keep_pruned,
 	};
@@ -155,7 +157,7 @@ static int on_rung(void *ctx, const struct hnsw *h, struct err *err)
 	if (ret == 0)
 		ret = hnsw_write(h, path.data, err);
 	if (ret == 0) {
-		print_record(h, path.data, seconds);
+		print_record(h, path.data, 0, seconds);
 		ret = io_sink_flush(&cli_out, err);
 	}
 	buf_release(&path);
@@ -331,6 +333,14 @@ static int lock_old(struct err *err)
 	return -1;
 }
 
+static uint64_t rows_of(const struct hnsw *h)
+{
+	struct hnsw_info info = {0};
+	if (h)
+		hnsw_info(h, false, &info);
+	return info.rows;
+}
+
 int main(int argc, char **argv)
 {
 	struct err err = {0};
@@ -363,7 +373,7 @@ int main(int argc, char **argv)
 		goto out;
 	if (hnsw_write(h, o.output, &err) != 0)
 		goto out;
-	print_record(h, o.output, seconds);
+	print_record(h, o.output, rows_of(old), seconds);
 	ret = 0;
 out:
 	hnsw_free(h);

@@ -67,6 +67,8 @@ for how in '-t 1' '-t 3' 'HNSW_KERNEL=portable'; do
 	*) check "the same with $how" "env $how hnsw-build --append old.hnsw new.jsonl -o b.hnsw && cmp b.hnsw grown.hnsw" ;;
 	esac
 done
+check "its seconds are said to be of an insertion" "jq -e '.appended_to == 2000' grown.json && jq -e '.appended_to == null' plain.json"
+check "and in a Trial" "evalset -q --queries q.jsonl -o e.json v.jsonl && hnsw-bench -q --seconds 0 - e.json <grown.json | jq -e '.appended_to == 2000 and .metrics.build_time_secs > 0' && hnsw-bench -q --seconds 0 - e.json <plain.json | jq -e '.appended_to == null'"
 check "the result may take the old one's place" "cp old.hnsw in.hnsw && hnsw-build -q --append in.hnsw new.jsonl -o in.hnsw && cmp in.hnsw grown.hnsw"
 check "nothing inserted: the same index" "hnsw-build -q --append old.hnsw --format jsonl /dev/null -o same.hnsw && cmp same.hnsw old.hnsw"
 check "but another ef_search" "hnsw-build -q --append old.hnsw -s 77 --format jsonl /dev/null -o same.hnsw | jq -e '.config.ef_search == 77' && test \$(hnsw-info same.hnsw | jq .graph_digest) = \$(hnsw-info old.hnsw | jq .graph_digest)"

@@ -26,6 +26,8 @@ void build_record_write(struct buf *out, const struct build_record *r)
 		json_kv_cstr(&j, "vectors_digest", r->whole_digest);
 		json_close(&j, '}');
 	}
+	if (r->appended_to)
+		json_kv_u64(&j, "appended_to", r->appended_to);
 	json_kv_u64(&j, "threads", r->threads);
 	json_key(&j, "keep_pruned");
 	json_bool(&j, r->keep_pruned);
@@ -76,6 +78,8 @@ int build_record_parse(struct build_record *r, struct span line, struct err *err
 				scan_digest(&s, r->vectors_digest);
 			} else if (span_is(key, "rung_of")) {
 				scan_whole(&s, r);
+			} else if (span_is(key, "appended_to")) {
+				scan_u64(&s, &r->appended_to);
 			} else {
 				scan_skip(&s, NULL);
 			}

@@ -19,6 +19,7 @@ struct build_record {
 	/* Of a rung (config.rung): of all vectors, and their number; "" otherwise. */
 	char whole_digest[DIGEST_TEXT_MAX];
 	uint64_t whole_rows;
+	uint64_t appended_to; /* rows that were there before; build_time_secs is of the rest. 0: none */
 	uint64_t threads;
 	bool keep_pruned;
 	bool has_config; /* a record that was read may lack it */

@@ -113,6 +113,14 @@ static void scan_whole(struct scan *s, struct trial *t)
 			scan_skip(s, NULL);
 }
 
+/* A key that others may use for something else. */
+static void scan_count(struct scan *s, uint64_t *n)
+{
+	struct span v;
+	if (scan_skip(s, &v) && num_u64(v, 0, CONFIG_SEED_MAX, n) != 0)
+		*n = 0;
+}
+
 static int missing(const char *key, struct err *err)
 {
 	return err_set(err, ERR_DATA, "has no key '%s'", key);
@@ -146,6 +154,8 @@ static void scan_trial_key(struct scan *s, struct span key, struct trial *t, str
 		scan_provenance(s, t);
 	else if (span_is(key, "rung_of"))
 		scan_whole(s, t);
+	else if (span_is(key, "appended_to"))
+		scan_count(s, &t->appended_to);
 	else if (span_is(key, "curve") && scan_peek(s) == '{')
 		scan_skip(s, &t->curve);
 	else
@@ -281,6 +291,8 @@ int trial_write(struct buf *out, const struct trial_new *t, struct err *err)
 		json_kv_cstr(&j, "vectors_digest", t->whole_digest);
 		json_close(&j, '}');
 	}
+	if (t->appended_to)
+		json_kv_u64(&j, "appended_to", t->appended_to);
 	if (t->curve) {
 		json_key(&j, "curve");
 		curve_write(&j, t->curve);

@@ -32,6 +32,7 @@ struct trial {
 	struct span curve;	  /* JSON, for curve_parse() */
 	struct config config;
 	struct metrics metrics;
+	uint64_t appended_to; /* rows of the index before others were inserted; 0: a build of its own */
 	/* NAN: absent */
 	double recall_lcb; /* lower bound of recall, with an error of STAT_RECALL_ALPHA */
 	double distances_per_query;
@@ -76,6 +77,7 @@ struct trial_new {
 	    *kernel;
 	const char *whole_digest; /* of a rung only: of all vectors, and their number */
 	uint64_t whole_rows;
+	uint64_t appended_to; /* the build record's */
 	const struct curve *curve; /* or NULL */
 	uint64_t threads;
 	int pinned; /* number of the processor, -1: to none */

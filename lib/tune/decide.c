@@ -10,7 +10,6 @@
 #include "tune/law.h"
 
 #define FINAL 1.03    /* within that factor of the cheapest only a duel can tell */
-#define MEASURED 0.6  /* weight of the build's own times; the rest is the law's */
 #define HARDLY 0.3    /* of a curve's gap is closed by doubling ef_search: the graph is the limit */
 
 uint32_t tune_reach(const struct tune_goal *g, const struct tune_build *b)
@@ -71,18 +70,14 @@ static struct tune_candidate candidate(const struct tune_goal *g, const struct t
 				       const struct curve_point *p)
 {
 	const struct tune_timing *t = timing_at(b, p->ef);
-	bool timed = t && t->count;
 	struct tune_candidate c = {.build = b, .config = b->config, .timing = t};
 	c.config.ef_search = p->ef;
 	c.recall = g->target_queries > 0 ? p->at_target : p->recall;
 	c.lower = tune_goal_reached(g, curve, p, b->queries);
 	c.distances = p->distances;
-	double by_law = tune_law_build_us(law, b, p->ef, p->distances);
-	c.us = !timed ? by_law
-	       : isnan(by_law)
-		   ? exp(t->log_us)
-		   : exp(MEASURED * t->log_us +
-			 (1 - MEASURED) * log(tune_law_us(law, p->ef, p->distances)));
+	c.us = tune_law_build_us(law, b, p->ef, p->distances);
+	if (isnan(c.us) && t && t->count)
+		c.us = exp(t->log_us);
 	c.cost = cost_of(g, &c);
 	if (c.lower < tune_goal_target(g))
 		c.queries_needed =

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Gaussian process regression over a handful of builds and rungs of builds. */
+/* Gaussian process regression over a handful of builds, their rungs, and older ones. */
 #include "tune/gp.h"
 
 #include <math.h>
@@ -18,8 +18,8 @@ static double matern(const struct gp_params *p, const double *a, const double *b
 static double kernel(const struct gp_params *p, const struct gp_point *a, const struct gp_point *b)
 {
 	double k = matern(p, a->x, b->x), v = p->level * p->level + p->sd * p->sd * k;
-	if (a->rung && b->rung)
-		v += p->rung_level * p->rung_level + p->rung_sd * p->rung_sd * k;
+	if (a->kind && a->kind == b->kind)
+		v += p->kind_level * p->kind_level + p->kind_sd * p->kind_sd * k;
 	return v;
 }
 

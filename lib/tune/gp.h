@@ -2,7 +2,6 @@
 #ifndef TUNE_GP_H
 #define TUNE_GP_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #define GP_POINTS 64 /* the latest that count */
@@ -10,19 +9,19 @@
 
 /*
  * Gaussian process regression: C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine
- * Learning", MIT Press 2006, Algorithm 2.1, with a Matern 5/2 kernel.  Points are of two kinds,
- * full and rung; a rung differs from its full point by a level that all share and by a smooth
- * function of its own.
+ * Learning", MIT Press 2006, Algorithm 2.1, with a Matern 5/2 kernel.  Points are of kinds; those of
+ * a kind other than 0 differ from the function by a level that all of the kind share and by a smooth
+ * function of the kind's own.
  */
 struct gp_params {
 	double sd, length[GP_AXES];	 /* of the function */
 	double level;			 /* sd of a constant */
-	double rung_sd, rung_level, noise; /* sds */
+	double kind_sd, kind_level, noise; /* sds */
 };
 
 struct gp_point {
 	double x[GP_AXES];
-	bool rung;
+	int kind;
 };
 
 struct gp {

@@ -13,7 +13,7 @@
 struct tune_group {
 	struct digest vectors, eval;
 	bool any_vectors, any_eval;
-	uint64_t trials;
+	uint64_t trials, latest; /* the number of its latest Trial, of all */
 };
 
 static struct digest digest_of_span(struct span s)
@@ -109,6 +109,14 @@ static int grow_slots(struct tune_history *h, struct err *err)
 	return 0;
 }
 
+static void build_release(struct tune_build *b)
+{
+	curve_release(&b->curve);
+	for (size_t i = 0; i < b->n; i++)
+		buf_release(&b->timing[i].line);
+	free(b->timing);
+}
+
 static struct tune_build *build_of(struct tune_history *h, const struct config *c, int group,
 				   struct err *err)
 {
@@ -117,7 +125,7 @@ static struct tune_build *build_of(struct tune_history *h, const struct config *
 	size_t *slot = slot_of(h, c, group);
 	if (*slot)
 		return &h->build[*slot - 1];
-	if (h->n == h->cap) {
+	if (h->n + h->n_older == h->cap) {
 		size_t cap = h->cap ? 2 * h->cap : 32;
 		struct tune_build *grown = mem_resize(h->build, cap, sizeof *grown, err);
 		if (!grown)
@@ -125,7 +133,10 @@ static struct tune_build *build_of(struct tune_history *h, const struct config *
 		h->build = grown;
 		h->cap = cap;
 	}
+	/* The older ones lie behind. */
+	h->build[h->n + h->n_older] = h->build[h->n];
 	struct tune_build *b = &h->build[h->n++];
+	h->older = h->build + h->n;
 	*slot = h->n;
 	*b = (struct tune_build){.config = *c, .group = group};
 	return b;
@@ -188,8 +199,8 @@ static int add_to_build(struct tune_history *h, struct tune_build *b, const stru
 	b->rows = t->metrics.vectors;
 	b->queries = t->metrics.eval_queries;
 	b->memory_bytes = (double)t->metrics.memory_bytes;
-	/* 0: of an index file alone, which does not tell. */
-	if (t->metrics.build_time_secs > 0)
+	/* 0: of an index file alone, which does not tell; of an append: not what a build takes. */
+	if (t->metrics.build_time_secs > 0 && !t->appended_to)
 		b->build_secs = t->metrics.build_time_secs;
 	if (curve->n) {
 		curve_release(&b->curve);
@@ -219,6 +230,7 @@ int tune_history_add(struct tune_history *h, const struct trial *t, struct err *
 	if (!b || add_to_build(h, b, t, &curve, host, err) != 0)
 		goto out;
 	h->group[group].trials++;
+	h->group[group].latest = ++h->added;
 	h->host = host;
 	if (is_wanted(h, group)) {
 		h->chosen = group;
@@ -231,31 +243,55 @@ out:
 	return ret;
 }
 
-static void build_release(struct tune_build *b)
+/* The group with the latest Trial but for the chosen one; 0: none. */
+static int group_before(const struct tune_history *h)
 {
-	curve_release(&b->curve);
+	size_t before = 0;
+	for (size_t i = 1; i < h->n_groups; i++)
+		if ((int)i != h->chosen &&
+		    (before == 0 || h->group[i].latest > h->group[before].latest))
+			before = i;
+	return (int)before;
+}
+
+static void swap(struct tune_build *a, struct tune_build *b)
+{
+	struct tune_build t = *a;
+	*a = *b;
+	*b = t;
+}
+
+/* Timings of another host cannot be compared. */
+static void drop_times(const struct tune_history *h, struct tune_build *b)
+{
 	for (size_t i = 0; i < b->n; i++)
-		buf_release(&b->timing[i].line);
-	free(b->timing);
+		if (!digests_same(b->timing[i].host, h->host))
+			b->timing[i].count = 0;
+}
+
+/* Move builds of a group, rungs only where they are wanted, behind the first ${kept}. */
+static size_t gather(struct tune_history *h, size_t kept, int group, bool rungs)
+{
+	for (size_t i = kept; group && i < h->n; i++) {
+		struct tune_build *b = &h->build[i];
+		if (b->group != group || (b->config.rung && !rungs))
+			continue;
+		drop_times(h, b);
+		swap(b, &h->build[kept++]);
+	}
+	return kept;
 }
 
 void tune_history_end(struct tune_history *h)
 {
-	size_t kept = 0;
 	for (size_t i = 1; i < h->n_groups; i++)
 		h->others += (int)i == h->chosen ? 0 : h->group[i].trials;
-	for (size_t i = 0; i < h->n; i++) {
-		struct tune_build b = h->build[i];
-		if (b.group != h->chosen || !h->chosen) {
-			build_release(&b);
-			continue;
-		}
-		for (size_t j = 0; j < b.n; j++)
-			if (!digests_same(b.timing[j].host, h->host))
-				b.timing[j].count = 0;
-		h->build[kept++] = b;
-	}
-	h->n = kept;
+	size_t n = gather(h, 0, h->chosen, true), all = gather(h, n, group_before(h), false);
+	for (size_t i = all; i < h->n; i++)
+		build_release(&h->build[i]);
+	h->n = n;
+	h->older = h->build + n;
+	h->n_older = all - n;
 	free(h->slot);
 	h->slot = NULL;
 	h->n_slots = 0;
@@ -300,6 +336,8 @@ void tune_history_release(struct tune_history *h)
 {
 	for (size_t i = 0; i < h->n; i++)
 		build_release(&h->build[i]);
+	for (size_t i = 0; i < h->n_older; i++)
+		build_release(&h->older[i]);
 	free(h->build);
 	free(h->pending);
 	free(h->slot);

@@ -42,6 +42,10 @@ struct tune_history {
 	uint64_t rows;	 /* of the index that is tuned; 0: no Trial */
 	uint64_t others; /* Trials of other vectors or another eval set, left out */
 	uint64_t broken; /* Trials with metrics or a curve that cannot be, left out */
+	/* Whole builds of the Trials right before those: of fewer rows, or another eval set.  They
+	 * teach a model; nothing is chosen of them. */
+	struct tune_build *older; /* after tune_history_end() */
+	size_t n_older;
 	struct config *pending;
 	size_t n_pending, pending_cap;
 	bool keep_lines; /* set before the first Trial */
@@ -50,6 +54,7 @@ struct tune_history {
 	size_t n_groups;
 	size_t *slot; /* open addressing: 1 + the number of the build; until the end */
 	size_t n_slots; /* a power of 2 */
+	uint64_t added; /* Trials */
 	int chosen; /* 0: none, as group 0 says which are wanted */
 	struct digest host; /* of the latest Trial */
 };
@@ -69,7 +74,10 @@ int tune_history_only(struct tune_history *h, const char *vectors_digest, const 
 /* The next Trial; ids must not repeat.  Nothing of it is kept but what is copied. */
 int tune_history_add(struct tune_history *h, const struct trial *t, struct err *err) MUST_CHECK;
 
-/* All were added: drop what is of other vectors, another eval set, or timed on another host. */
+/*
+ * All were added: drop what is of other vectors, another eval set, or timed on another host, but for
+ * the latest that was built before.
+ */
 void tune_history_end(struct tune_history *h);
 
 /* A config that is being tried: not to be proposed again. */

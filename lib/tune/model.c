@@ -3,7 +3,8 @@
  * The proposer that needs few builds.  First rungs: builds of the first sixteenth of the rows, whose
  * curves tell which M and ef_construction matter.  Then whole builds, each the one with the
  * greatest expected saving for its price, by Gaussian processes of what is minimised, of the
- * ef_search that is needed and of the seconds of a build.  It ends when no build is expected to
+ * ef_search that is needed and of the seconds of a build.  Where the index was tuned before, with
+ * fewer rows, those builds take the place of rungs.  It ends when no build is expected to
  * save what the goal calls worth it.
  *
  * A pure function of the history and the goal.  exp, log and erf of another C library may differ
@@ -19,6 +20,7 @@
 
 #define RUNG_SHARE 16
 #define RUNG_LEAST 1000 /* rows: fewer tell nothing of more */
+#define ENOUGH 3	/* older builds: rungs tell nothing more */
 #define SEED 42
 #define PRICE 0.15 /* log cost that a whole build-equivalent more is worth at the first build */
 #define RISK 1.5   /* and weight of the chance that ef_search does not do */
@@ -49,28 +51,31 @@ struct model {
 static const struct gp_params cost_params = {.sd = 0.35,
 					     .length = {1.6, 3.5, 0.8, 1},
 					     .level = 3,
-					     .rung_sd = 0.08,
-					     .rung_level = 0.3,
+					     .kind_sd = 0.06,
+					     .kind_level = 0.5,
 					     .noise = 0.02};
 static const struct gp_params ef_params = {.sd = 0.35,
 					   .length = {1.6, 3.5, 0.8, 1},
 					   .level = 3,
-					   .rung_sd = 0.19,
-					   .rung_level = 0.5,
+					   .kind_sd = 0.12,
+					   .kind_level = 0.5,
 					   .noise = 0.02};
 static const struct gp_params seconds_params = {.sd = 0.25,
 						.length = {2, 3, 1, 1},
 						.level = 3,
-						.rung_sd = 0.1,
-						.rung_level = 0.3,
+						.kind_sd = 0.1,
+						.kind_level = 0.3,
 						.noise = 0.05};
+
+/* Kinds of points: of all rows, of the first, of what the index was before. */
+enum kind { WHOLE, RUNG, OLDER };
 
 static struct gp_point point_of(const struct config *c)
 {
 	return (struct gp_point){
 	    .x = {log2(c->m), log2(c->ef_construction), c->ef_construction <= c->m,
 		  c->storage == HNSW_AUTO ? 0 : 1 + (double)c->storage},
-	    .rung = c->rung != 0,
+	    .kind = c->rung != 0 ? RUNG : WHOLE,
 	};
 }
 
@@ -84,6 +89,18 @@ static double usual_seconds(const struct config *c)
 static double usual_cost(const struct config *c)
 {
 	return 2.5 / (double)c->ef_construction + 0.9 * pow(c->ef_construction, -0.6);
+}
+
+/*
+ * What fewer rows need, lifted to what the same build of all rows does: with each doubling more, the
+ * more the less ef_construction and M are.
+ */
+static void lift(const struct config *c, double doublings, double *log_ef, double *log_distances)
+{
+	*log_distances += doublings * (0.25 + 0.6 / (double)c->ef_construction +
+				       0.018 * pow(8.0 / (double)c->m, 4));
+	*log_ef += doublings *
+		   (0.15 + 1.25 / (double)c->ef_construction + 0.05 * log2(24.0 / (double)c->m));
 }
 
 static uint32_t round_to_u32(double v, struct tune_range r)
@@ -127,7 +144,7 @@ static double log_cost(const struct model *m, const struct tune_build *b, double
 	uint32_t near = round_to_u32(exp(lef), m->g->space.es);
 	if (us <= 0)
 		return ldist;
-	if (b->config.rung)
+	if (b->config.rung || b->rows != m->h->rows)
 		return log(us);
 	double measured = tune_law_build_us(&m->law, b, near, exp(ldist));
 	return log(isnan(measured) ? us : measured);
@@ -146,22 +163,27 @@ static bool meets(const struct tune_goal *g, const struct tune_build *b, double 
 	       !(g->minimise == TUNE_LATENCY && over_limit(g, g->max_latency, exp(lcost)));
 }
 
-static void add_build(struct model *m, const struct tune_build *b)
+static void add_build(struct model *m, const struct tune_build *b, bool older)
 {
 	struct gp_point p = point_of(&b->config);
 	double share = (double)m->h->rows / (double)b->rows, ldist;
-	m->whole += !b->config.rung;
+	if (older)
+		p.kind = OLDER;
+	m->whole += p.kind == WHOLE;
 	if (b->build_secs > 0)
 		gp_add(&m->seconds, &p,
 		       log(b->build_secs * share) - usual_seconds(&b->config));
 	if (b->curve.n == 0)
 		return;
-	double lef = log_ef(m->g, b, &ldist), lcost = log_cost(m, b, lef, ldist);
+	double lef = log_ef(m->g, b, &ldist);
+	if (p.kind != WHOLE)
+		lift(&b->config, log2(share), &lef, &ldist);
+	double lcost = log_cost(m, b, lef, ldist);
 	if (!isfinite(lcost) || !isfinite(lef))
 		return;
 	gp_add(&m->ef, &p, lef - usual_cost(&b->config));
 	gp_add(&m->cost, &p, lcost - usual_cost(&b->config));
-	if (b->config.rung || !meets(m->g, b, lef, lcost))
+	if (p.kind != WHOLE || !meets(m->g, b, lef, lcost))
 		return;
 	m->best = m->met ? fmin(m->best, lcost) : lcost;
 	m->met = true;
@@ -231,7 +253,10 @@ static void learn(struct model *m, struct tune_history *h, const struct tune_goa
 	m->seconds.params = seconds_params;
 	for (size_t i = 0; i < h->n; i++)
 		if (h->build[i].rows)
-			add_build(m, &h->build[i]);
+			add_build(m, &h->build[i], false);
+	for (size_t i = 0; i < h->n_older; i++)
+		if (h->older[i].rows)
+			add_build(m, &h->older[i], true);
 	gp_fit(&m->cost);
 	gp_fit(&m->ef);
 	gp_fit(&m->seconds);
@@ -269,10 +294,19 @@ static enum hnsw_storage first_storage(const struct tune_goal *g)
 	return (enum hnsw_storage)s;
 }
 
+/* Older builds that say what rungs would. */
+static size_t taught(const struct tune_history *h)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < h->n_older; i++)
+		n += h->older[i].curve.n > 0;
+	return n;
+}
+
 /* The next rung that was not built, if rungs are of use; false: none. */
 static bool next_rung(const struct tune_history *h, const struct tune_goal *g, struct config *c)
 {
-	if (h->rows / RUNG_SHARE < RUNG_LEAST)
+	if (h->rows / RUNG_SHARE < RUNG_LEAST || taught(h) >= ENOUGH)
 		return false;
 	for (size_t i = 0; i < COUNT(rungs); i++) {
 		*c = (struct config){.m = clamp(rungs[i].m, g->space.m),

@@ -3,12 +3,12 @@
  * The exact table that tuners are replayed against: what every build of a data set gives at
  * every ef_search, and what it costs.
  *
- *	tuner_table VECTORS QUERIES METRIC SEED >TABLE
+ *	tuner_table VECTORS QUERIES METRIC SEED [ROWS] >TABLE
  *
- * A line a build, and a line a rung (the first 1/16, 1/8, 1/4 of the rows) of it:
+ * ROWS: a random sample of so many.  A line a build, and a line a rung (the first 1/16, 1/8, 1/2 of the rows) of it:
  *
  *	M EF_CONSTRUCTION SEED ROWS ALL_ROWS SECONDS MEMORY_BYTES POINTS, and for each point
- *	EF_SEARCH RECALL LOWER DISTANCES P50_US
+ *	EF_SEARCH RECALL LOWER DISTANCES P50_US (0: not timed)
  *
  * Seconds are processor time of one thread, so that other load does not count.  Each time of a
  * search is divided by one of a reference index in the same moment, for the same reason.
@@ -28,13 +28,14 @@
 #define K 10
 #define QUERIES 1000
 #define TIMED 250 /* of the queries, in each of so many rounds: */
-#define ROUNDS 5
+#define ROUNDS 3
 #define POINTS 64
 #define REFERENCE_EF 40
+#define TIMED_EACH 6 /* point of a build is timed; of the least rung every other of them */
 
 static const uint32_t all_m[] = {16, 8, 12, 24, 32, 48};
 static const uint32_t all_ec[] = {80, 10, 14, 20, 28, 40, 57, 113, 160, 226, 320, 400};
-static const uint32_t shares[] = {16, 8, 4, 1};
+static const uint32_t shares[] = {16, 8, 2, 1};
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -143,6 +144,13 @@ static double time_point(const struct hnsw *h, struct hnsw_scratch *s, uint32_t 
 	return median(ratio, ROUNDS) * t.reference_us;
 }
 
+static bool is_timed(size_t share, size_t point)
+{
+	if (shares[share] == 1)
+		return point % TIMED_EACH == 0;
+	return t.reference && share == 0 && point % (2 * TIMED_EACH) == 0;
+}
+
 /* ---- a line ---- */
 
 static void print_line(const struct hnsw *h, size_t share, double seconds)
@@ -170,7 +178,7 @@ static void print_line(const struct hnsw *h, size_t share, double seconds)
 		for (uint64_t q = 0; q < t.n; q++)
 			recall += s.recall[i][q];
 		check(stat_mean_lower(s.recall[i], t.n, STAT_RECALL_ALPHA, &lower, &err) == 0, &err);
-		double us = t.reference && i % 2 == 0 ? time_point(h, &scratch, t.ef[i]) : 0;
+		double us = is_timed(share, i) ? time_point(h, &scratch, t.ef[i]) : 0;
 		printf(" %u %.5f %.5f %.2f %.3f", t.ef[i], recall / (double)t.n, lower,
 		       s.distances[i] / (double)t.n, us);
 	}
@@ -250,9 +258,9 @@ static void find_answers(size_t share)
 int main(int argc, char **argv)
 {
 	struct err err = {0};
-	struct vec_set queries;
-	if (argc != 5) {
-		fprintf(stderr, "usage: tuner_table VECTORS QUERIES METRIC SEED\n");
+	struct vec_set queries, all;
+	if (argc != 5 && argc != 6) {
+		fprintf(stderr, "usage: tuner_table VECTORS QUERIES METRIC SEED [ROWS]\n");
 		return 2;
 	}
 	t.metric = strcmp(argv[3], "l2") == 0 ? VEC_L2 : VEC_COSINE;
@@ -263,6 +271,11 @@ int main(int argc, char **argv)
 	check(t.kernels && t.par && vec_set_open(&t.set, &base, 1, VEC_BY_SUFFIX, &err) == 0 &&
 		  vec_set_open(&queries, &asked, 1, VEC_BY_SUFFIX, &err) == 0,
 	      &err);
+	if (argc > 5) {
+		all = t.set;
+		check(vec_set_sample(&all, 1, strtoull(argv[5], NULL, 10), NULL, &t.set, &err) == 0,
+		      &err);
+	}
 	t.n = queries.rows < QUERIES ? queries.rows : QUERIES;
 	t.queries = mem_array(t.n * t.set.dim, sizeof *t.queries, &err);
 	check(t.queries != NULL, &err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "stat/mean.h"
 #include "tests/unit/tap.h"
 #include "tune/decide.h"
 #include "tune/gp.h"
@@ -111,6 +112,18 @@ static struct config config_of(uint32_t m, uint32_t ec, uint32_t ef)
 
 /* ---- the law, the process ---- */
 
+static double law_error(const struct tune_history *h)
+{
+	struct tune_law law = tune_law_fit(h);
+	double worst = 0;
+	for (uint32_t ef = 10; ef <= 200; ef += 10) {
+		struct config c = config_of(24, 200, ef);
+		struct curve_point p = world(&c, ef);
+		worst = fmax(worst, fabs(log(tune_law_us(&law, ef, p.distances) / world_us(&p))));
+	}
+	return worst;
+}
+
 static void test_law(void)
 {
 	struct tune_history h = TUNE_HISTORY_INIT;
@@ -121,17 +134,23 @@ static void test_law(void)
 		c.ef_search = 36;
 		add(&h, &c, "v", 0, true);
 	}
-	tune_history_end(&h);
-	struct tune_law law = tune_law_fit(&h);
-	double worst = 0;
-	for (uint32_t ef = 10; ef <= 200; ef += 10) {
-		struct config c = config_of(24, 200, ef);
-		struct curve_point p = world(&c, ef);
-		worst = fmax(worst, fabs(log(tune_law_us(&law, ef, p.distances) / world_us(&p))));
-	}
+	double worst = law_error(&h);
 	ok(worst < 0.06, "the law of two times a build holds within 6 %% elsewhere (%.3f)", worst);
+	for (size_t i = 0; i < 4; i++) {
+		struct config c = config_of(m[i], 40, 20 + 10 * (uint32_t)i);
+		struct curve_point p = world(&c, c.ef_search);
+		c.rung = ROWS / 16;
+		add(&h, &c, "v", 0.7 * world_us(&p), true);
+	}
+	worst = law_error(&h);
+	ok(worst < 0.06, "rungs, which are faster, do not bend it (%.3f)", worst);
+	struct config loaded = config_of(12, 160, 50);
+	struct curve_point p = world(&loaded, 50);
+	add(&h, &loaded, "v", 1.5 * world_us(&p), true);
+	worst = law_error(&h);
+	ok(worst < 0.06, "nor does a time that other load spoilt (%.3f)", worst);
 	tune_history_release(&h);
-	law = tune_law_fit(&h);
+	struct tune_law law = tune_law_fit(&h);
 	ok(isnan(tune_law_us(&law, 10, 100)), "without times there is no law");
 }
 
@@ -242,36 +261,185 @@ static void test_model(void)
 	tune_history_release(&h);
 }
 
-/* Eight that work at once: what is in hand is pending, the oldest comes back first. */
-static void test_parallel(void)
+/* What an index was tuned for before it grew. */
+static void test_older(void)
 {
+	struct tune_goal g = TUNE_GOAL_DEFAULT;
+	struct tune_history h = TUNE_HISTORY_INIT;
+	struct tune_proposal p;
+	struct tune_choice c;
+	struct err err;
+	static const uint32_t m[] = {8, 16, 32, 48};
+	for (size_t i = 0; i < 4; i++) {
+		struct config one = config_of(m[i], 80, 20), rung = one;
+		rung.rung = 1250;
+		if (i == 0 && tune_history_only(&h, "new", NULL, &err) != 0)
+			ok(false, "%s", err.msg);
+		add(&h, &one, "before", 0, true);
+		add(&h, &one, "v", 0, true);
+		add(&h, &rung, "v", 0, true);
+	}
+	tune_history_end(&h);
+	ok(h.n == 0 && h.n_older == 4 && h.others == 12 && h.older[0].rows == ROWS,
+	   "whole builds of the Trials right before are kept");
+	ok(tune_decide(&h, &g, false, &c, &err) == 0 && c.verdict == TUNE_NOTHING,
+	   "nothing is chosen of them");
+	h.rows = 2 * ROWS;
+	ok(tune_strategy_find("model", &err)->next(&h, &g, &p, &err) == 0 && p.config.rung == 0,
+	   "but they take the place of rungs");
+	h.n_pending = 0;
+	struct config one = config_of(24, 80, 20);
+	add(&h, &one, "new", 0, true);
+	ok(h.n == 1 && h.n_older == 4 && h.build[0].config.m == 24 && h.older[3].curve.n > 0,
+	   "and stay when Trials follow");
+	tune_history_release(&h);
+}
+
+/* ---- several at once ---- */
+
+#define PROPOSERS 8
+
+/* One that begins reads the history as it is and what is in hand, and is the first to write down
+ * what it takes: whatever came of earlier ones, in whatever order. */
+struct fleet {
+	struct tune_history h;
+	struct config hand[PROPOSERS], given[256];
+	size_t n_hand, n_given;
+	size_t proposals, repeated;
+};
+
+static void give(struct fleet *f, const struct config *c, bool pairs)
+{
+	for (size_t i = 0; i < f->n_given; i++)
+		f->repeated += pairs ? config_same(&f->given[i], c)
+				     : config_same_build(&f->given[i], c);
+	if (f->n_given < 256)
+		f->given[f->n_given++] = *c;
+	f->hand[f->n_hand++] = *c;
+	f->proposals++;
+}
+
+/* Some one of them comes back with its Trial. */
+static void finish_one(struct fleet *f, struct rng *r)
+{
+	size_t i = (size_t)rng_below(r, f->n_hand);
+	add(&f->h, &f->hand[i], "v", 0, true);
+	f->hand[i] = f->hand[--f->n_hand];
+}
+
+static void run_fleet(const struct tune_strategy *s, struct rng *r, size_t *proposals,
+		      size_t *repeated)
+{
+	static struct fleet f;
 	struct tune_goal g = TUNE_GOAL_DEFAULT;
 	struct tune_proposal p;
 	struct err err;
-	const struct tune_strategy *model = tune_strategy_find("model", &err);
-	int proposals = 0, repeated = 0;
-	for (int round = 0; round < 40; round++) {
-		struct tune_history h = TUNE_HISTORY_INIT;
-		h.rows = ROWS;
-		g.target_recall = 0.5 + 0.01 * round;
-		g.within = 0;
-		for (int i = 0; i < 60; i++) {
-			struct tune_history before = h;
-			if (model->next(&h, &g, &p, &err) != 0)
-				break;
-			proposals++;
-			before.n_pending = h.n_pending - 1;
-			before.pending = h.pending;
-			repeated += tune_history_has(&before, &p.config);
-			if (h.n_pending < 8)
-				continue;
-			struct config done = h.pending[0];
-			memmove(h.pending, h.pending + 1, --h.n_pending * sizeof done);
-			add(&h, &done, "v", 0, true);
-		}
-		tune_history_release(&h);
+	memset(&f, 0, sizeof f);
+	g.target_recall = 0.5 + 0.45 * (double)rng_below(r, 1000) / 1000;
+	g.within = 0;
+	f.h.rows = ROWS;
+	for (int i = 0; i < 80; i++) {
+		f.h.n_pending = 0;
+		for (size_t j = 0; j < f.n_hand; j++)
+			if (tune_history_pending(&f.h, &f.hand[j], &err) != 0)
+				ok(false, "%s", err.msg);
+		if (s->next(&f.h, &g, &p, &err) != 0)
+			break;
+		give(&f, &p.config, strcmp(s->name, "egreedy") == 0);
+		while (f.n_hand == PROPOSERS || (f.n_hand && rng_below(r, 4) == 0))
+			finish_one(&f, r);
 	}
-	ok(repeated == 0 && proposals > 500, "no config twice among %d proposals, 8 in hand", proposals);
+	*proposals += f.proposals;
+	*repeated += f.repeated;
+	tune_history_release(&f.h);
+}
+
+/* HNSW_TEST_PROPOSALS: a campaign of so many proposals a strategy. */
+static void test_parallel(void)
+{
+	const char *many = getenv("HNSW_TEST_PROPOSALS");
+	size_t wanted = many ? strtoul(many, NULL, 10) : 600;
+	struct rng r = {1};
+	for (const struct tune_strategy *s = tune_strategies; s->name; s++) {
+		size_t proposals = 0, repeated = 0;
+		while (proposals < wanted)
+			run_fleet(s, &r, &proposals, &repeated);
+		ok(repeated == 0, "%s: %zu of %zu proposals repeated, %d proposers at once", s->name,
+		   repeated, proposals, PROPOSERS);
+	}
+}
+
+/* ---- the target on fresh queries ---- */
+
+#define POPULATION 20000
+#define DRAWN 1000
+#define GRAPHS 4
+
+/* Of 10 neighbours, those that a query of this difficulty finds: better graphs find more. */
+static double found(double difficulty, size_t graph, uint32_t ef)
+{
+	double missed = floor(difficulty * (1 + 0.3 * (double)graph) * 30 / ef);
+	return missed > 10 ? 0 : 1 - missed / 10;
+}
+
+static double mean_found(const double *difficulty, size_t graph, uint32_t ef)
+{
+	double sum = 0;
+	for (size_t i = 0; i < POPULATION; i++)
+		sum += found(difficulty[i], graph, ef);
+	return sum / POPULATION;
+}
+
+/* The least ef_search whose lower bound reaches the target; 201: none. */
+static uint32_t proven(const double *drawn, size_t graph, double target, double confidence)
+{
+	static double v[DRAWN];
+	uint32_t lo = 10, hi = 201;
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		double lower = 0;
+		struct err err;
+		for (size_t i = 0; i < DRAWN; i++)
+			v[i] = found(drawn[i], graph, mid);
+		if (stat_mean_lower(v, DRAWN, 1 - confidence, &lower, &err) != 0)
+			ok(false, "%s", err.msg);
+		if (lower >= target)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return lo;
+}
+
+/* Each run takes of several graphs the one that costs least by its own queries. */
+static void test_target(void)
+{
+	static double difficulty[POPULATION], drawn[DRAWN];
+	const double target = 0.9;
+	struct rng r = {7};
+	int runs = 100, missed = 0;
+	for (size_t i = 0; i < POPULATION; i++)
+		difficulty[i] = -log(((double)rng_below(&r, 1u << 30) + 0.5) / (1u << 30));
+	for (int run = 0; run < runs; run++) {
+		uint32_t ef = 201;
+		size_t graph = 0;
+		double least = 1000;
+		for (size_t i = 0; i < DRAWN; i++)
+			drawn[i] = difficulty[rng_below(&r, POPULATION)];
+		for (size_t k = 0; k < GRAPHS; k++) {
+			/* A worse graph is cheaper at the same ef_search. */
+			uint32_t need = proven(drawn, k, target, 0.99);
+			double cost = need * (1 - 0.2 * (double)k);
+			if (need > 200 || cost >= least)
+				continue;
+			least = cost;
+			ef = need;
+			graph = k;
+		}
+		missed += ef > 200 || mean_found(difficulty, graph, ef) < target;
+	}
+	ok(missed <= runs / 100, "chosen with a confidence of .99, %d of %d miss their target", missed,
+	   runs);
 }
 
 int main(void)
@@ -281,6 +449,8 @@ int main(void)
 	test_process();
 	test_choices();
 	test_model();
+	test_older();
 	test_parallel();
+	test_target();
 	return tap_end();
 }
