@@ -19,7 +19,8 @@ static struct {
 	const char *output, *save, *index, *queries, *texts, *hold_out, *refresh, *info, *store;
 	uint32_t k, threads;
 	uint64_t count, seed;
-	int metric, format;
+	int metric;
+	struct vec_input in;
 	bool if_stale;
 	struct embed_options embed;
 } o = {.seed = 42, .metric = -1, .embed = EMBED_OPTIONS_INIT};
@@ -50,7 +51,7 @@ static const struct cli_opt opts[] = {
      NULL},
     CLI_OPT_METRIC(&o.metric),
     CLI_OPT_SEED(&o.seed),
-    CLI_OPT_FORMAT(&o.format),
+    CLI_OPTS_INPUT(o.in),
     CLI_OPT_THREADS(&o.threads, "all cores"),
     CLI_OPT_STORE(&o.store),
 };
@@ -110,8 +111,9 @@ static int write_rest(const struct vec_set *set, const uint32_t *rows, uint64_t 
 {
 	struct vec_write how = {.type = vec_set_type(set)};
 	struct io_file f;
-	if (vec_format_of_path(o.hold_out, &how.format) != 0)
-		return err_set(err, ERR_USAGE, "cannot tell the format of '%s' by its suffix",
+	if (vec_format_of_path(o.hold_out, &how.format) != 0 ||
+	    !vec_format_is_written(how.format))
+		return err_set(err, ERR_USAGE, "cannot tell a format to write '%s' in by its suffix",
 			       o.hold_out);
 	uint64_t *rest = malloc((set->rows - n) * sizeof *rest), kept = 0, next = 0;
 	if (!rest)
@@ -147,15 +149,29 @@ static int hold_out(struct evalset *e, struct vec_set *set, struct err *err)
 	free(rows);
 	if (ret == 0) {
 		vec_set_release(set);
-		ret = vec_set_open(set, &o.hold_out, 1, VEC_BY_SUFFIX, err);
+		ret = vec_set_open(set, &o.hold_out, 1, &(struct vec_input){0}, err);
 	}
 	return ret;
+}
+
+/* The format of the queries' file is its own; columns are named for both, as far as both have
+ * any. */
+static struct vec_input queries_input(void)
+{
+	enum vec_format format;
+	struct vec_input how = {0};
+	if (vec_format_of_path(o.queries, &format) == 0 && vec_format_has_columns(format)) {
+		how.column = o.in.column;
+		how.id_column = o.in.id_column;
+	}
+	return how;
 }
 
 static int from_file(struct evalset *e, struct err *err)
 {
 	struct vec_set queries;
-	int ret = vec_set_open(&queries, &o.queries, 1, VEC_BY_SUFFIX, err);
+	struct vec_input how = queries_input();
+	int ret = vec_set_open(&queries, &o.queries, 1, &how, err);
 	if (ret == 0 && queries.rows == 0)
 		ret = err_set(err, ERR_DATA, "'%s' has no queries", o.queries);
 	if (ret == 0)
@@ -517,7 +533,7 @@ int main(int argc, char **argv)
 	    (open_refreshed(&operands, &e, &known_k, &save, &vectors, &n_vectors, &err) != 0 ||
 	     (save && lock_index(&operands, &e, &lock, &err) != 0)))
 		goto out;
-	if (operand_vectors(&operands, vectors, n_vectors, (enum vec_format)o.format, &set, &meta,
+	if (operand_vectors(&operands, vectors, n_vectors, &o.in, &set, &meta,
 			    &err) != 0 ||
 	    check_outputs(&set, &err) != 0)
 		goto out;

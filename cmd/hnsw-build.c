@@ -16,7 +16,8 @@ static struct {
 	uint32_t rung; /* of --config: build only so many rows */
 	uint32_t m, ef_construction, ef_search, threads;
 	uint64_t seed;
-	int metric, format, storage, like;
+	struct vec_input in;
+	int metric, storage, like;
 	const char *config, *output, *store, *append;
 	struct cli_list rungs;
 } o = {.seed = UINT64_MAX, .metric = -1, .storage = HNSW_AUTO, .like = -1};
@@ -44,7 +45,7 @@ static const struct cli_opt opts[] = {
      &o.rungs, 1, 2147483647.0, NULL},
     {0, "append", "OLD", "insert the vectors into the index in file OLD, which stays as it is",
      CLI_STR, &o.append, 0, 0, NULL},
-    CLI_OPT_FORMAT(&o.format),
+    CLI_OPTS_INPUT(o.in),
     CLI_OPT_THREADS(&o.threads, "all cores"),
     CLI_OPT_STORE(&o.store),
 };
@@ -349,7 +350,7 @@ int main(int argc, char **argv)
 		goto out;
 	if (o.append ? !(old = open_old(&params, &err)) : choose_params(&params, &err) != 0)
 		goto out;
-	if (operand_vectors(&operands, cli.operand, cli.n_operands, (enum vec_format)o.format, &set,
+	if (operand_vectors(&operands, cli.operand, cli.n_operands, &o.in, &set,
 			    &meta, &err) != 0 ||
 	    check_outputs(&set, &err) != 0)
 		goto out;

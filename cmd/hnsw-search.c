@@ -15,7 +15,8 @@
 
 static struct {
 	uint32_t k, ef, threads;
-	int format, vectors;
+	struct vec_input in;
+	int vectors;
 	bool exact, load, texts;
 	const char *prefix, *store;
 } o = {.k = 10};
@@ -32,7 +33,7 @@ static const struct cli_opt opts[] = {
     {0, "prefix", "TEXT", "texts: put TEXT before each (default: as it was for the dataset)", CLI_STR,
      &o.prefix, 0, 0, NULL},
     CLI_OPT_VECTORS(&o.vectors),
-    CLI_OPT_FORMAT(&o.format),
+    CLI_OPTS_INPUT(o.in),
     CLI_OPT_THREADS(&o.threads, "1"),
     CLI_OPT_STORE(&o.store),
 };
@@ -155,7 +156,7 @@ static int answer_file(struct batch *b, const char *path, struct err *err)
 	struct vec_set set;
 	float *v = NULL;
 	char tmp[VEC_ID_TEXT_MAX];
-	int ret = vec_set_open(&set, &path, 1, (enum vec_format)o.format, err);
+	int ret = vec_set_open(&set, &path, 1, &o.in, err);
 	if (ret == 0 && set.rows && set.dim != b->dim)
 		ret = err_set(err, ERR_DATA, "'%s' has dimension %u, the index has %u", path,
 			      set.dim, b->dim);
@@ -272,7 +273,7 @@ int main(int argc, char **argv)
 	struct err err = {0};
 	struct batch b = {0};
 	cli_parse(&cli, argc, argv, 1, 2);
-	if (o.texts && o.format)
+	if (o.texts && o.in.format)
 		cli_usage(&cli, "--format is for vectors, not for texts");
 	if (o.texts && operand_is_file(cli.operand[0], &err) > 0)
 		cli_usage(&cli, "--texts is for an index of the store, not for a file: let embed "
@@ -286,7 +287,7 @@ int main(int argc, char **argv)
 	int ret = h ? batch_init(&b, h, &err) : -1;
 	if (ret == 0)
 		ret = o.texts ? answer_texts(&b, &operands, queries, &err)
-		      : strcmp(queries, "-") == 0 && o.format == VEC_BY_SUFFIX
+		      : strcmp(queries, "-") == 0 && o.in.format == VEC_BY_SUFFIX
 			  ? answer_stream(&b, 0, "stdin", &err)
 			  : answer_file(&b, queries, &err);
 	int status = ret == 0 ? 0 : cli_error(&cli, &err);

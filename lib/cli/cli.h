@@ -80,11 +80,16 @@ struct cli_opt {
 			"memory", "disk", NULL                                                   \
 		}                                                                                \
 	}
-#define CLI_OPT_FORMAT(to)                                                                       \
-	{                                                                                        \
-		0, "format", "NAME", "format of the vectors (default: by suffix; stdin: jsonl)", \
-		    CLI_NAME, to, 0, 0, vec_format_names                                         \
-	}
+/* How vectors are read; ${in} is a struct vec_input. */
+#define CLI_OPTS_INPUT(in)                                                                         \
+	CLI_OPT(0, "format", "NAME", "format of the vectors (default: by suffix; stdin: jsonl)",   \
+		CLI_NAME, &(in).format, 0, 0, vec_format_names),                                   \
+	    CLI_OPTS_COLUMNS(in)
+#define CLI_OPTS_COLUMNS(in)                                                                       \
+	CLI_OPT(0, "column", "NAME", "where the vectors are, in files that have columns", CLI_STR, \
+		&(in).column, 0, 0, NULL),                                                         \
+	    CLI_OPT(0, "id-column", "NAME", "and where the ids are; '' for none", CLI_STR,         \
+		    &(in).id_column, 0, 0, NULL)
 #define CLI_OPT_THREADS(to, why)                                                              \
 	{                                                                                     \
 		't', "threads", "N", "threads (default: " why ")", CLI_U32, to, 1, 1024, NULL \

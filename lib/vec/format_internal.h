@@ -29,6 +29,10 @@ int vec_read_npy(struct vec_found *f, struct span data, const char *name,
 int vec_read_hvec(struct vec_found *f, struct span data, const char *name,
 		  struct err *err) MUST_CHECK;
 
+/* Formats whose rows are taken out of a file; ${map}, if it is mapped, forgets what was read. */
+int vec_read_parquet(struct vec_found *f, struct span data, const struct io_map *map,
+		     const struct vec_input *how, const char *name, struct err *err) MUST_CHECK;
+
 /* Text formats: read from a descriptor to its end. */
 int vec_read_jsonl(struct vec_found *f, int fd, const char *name, struct err *err) MUST_CHECK;
 int vec_read_text(struct vec_found *f, bool words, int fd, const char *name,

@@ -19,7 +19,7 @@
 
 const char *const vec_format_names[] = {
     "auto", "fvecs", "bvecs",	   "ivecs", "fbin", "u8bin", "i8bin",
-    "npy",  "text",  "text-words", "jsonl", "hvec", NULL,
+    "npy",  "text",  "text-words", "jsonl", "hvec", "parquet", NULL,
 };
 
 /* With their dots, blanks between. */
@@ -36,6 +36,7 @@ static const char *const suffixes[VEC_FORMATS] = {
     [VEC_TEXT_WORDS] = "",
     [VEC_JSONL] = ".jsonl .json .ndjson",
     [VEC_HVEC] = ".hvec",
+    [VEC_PARQUET] = ".parquet .pq",
 };
 
 _Static_assert(sizeof vec_format_names / sizeof vec_format_names[0] == VEC_FORMATS + 1,
@@ -70,10 +71,20 @@ bool vec_format_keeps_ids(enum vec_format format)
 	       format == VEC_TEXT_WORDS;
 }
 
-static int read_binary(struct vec_found *f, enum vec_format format, struct span data,
-		       const char *name, struct err *err)
+bool vec_format_has_columns(enum vec_format format)
 {
-	switch (format) {
+	return format >= VEC_PARQUET;
+}
+
+bool vec_format_is_written(enum vec_format format)
+{
+	return format < VEC_PARQUET;
+}
+
+static int read_binary(struct vec_found *f, const struct vec_input *how, struct span data,
+		       const struct io_map *map, const char *name, struct err *err)
+{
+	switch (how->format) {
 	case VEC_FVECS:
 		return vec_read_xvecs(f, VEC_F32, data, name, err);
 	case VEC_BVECS:
@@ -88,6 +99,8 @@ static int read_binary(struct vec_found *f, enum vec_format format, struct span 
 		return vec_read_bin(f, VEC_I8, data, name, err);
 	case VEC_NPY:
 		return vec_read_npy(f, data, name, err);
+	case VEC_PARQUET:
+		return vec_read_parquet(f, data, map, how, name, err);
 	default:
 		return vec_read_hvec(f, data, name, err);
 	}
@@ -118,15 +131,15 @@ static int make_rows(const struct maker *m, struct vec_found *f, int fd, const c
 }
 
 /* Read one file into ${p} and ${f}. */
-static int read_part(struct vec_part *p, struct vec_found *f, int fd, enum vec_format format,
+static int read_part(struct vec_part *p, struct vec_found *f, int fd, const struct vec_input *how,
 		     const struct maker *m, struct err *err)
 {
 	if (m->read)
 		return make_rows(m, f, fd, p->name, err);
-	if (format == VEC_JSONL)
+	if (how->format == VEC_JSONL)
 		return vec_read_jsonl(f, fd, p->name, err);
-	if (format == VEC_TEXT || format == VEC_TEXT_WORDS)
-		return vec_read_text(f, format == VEC_TEXT_WORDS, fd, p->name, err);
+	if (how->format == VEC_TEXT || how->format == VEC_TEXT_WORDS)
+		return vec_read_text(f, how->format == VEC_TEXT_WORDS, fd, p->name, err);
 	struct stat st;
 	if (fstat(fd, &st) != 0)
 		return err_sys(err, "cannot stat '%s'", p->name);
@@ -143,7 +156,7 @@ static int read_part(struct vec_part *p, struct vec_found *f, int fd, enum vec_f
 		}
 		data = buf_span(&b);
 	}
-	int ret = read_binary(f, format, data, p->name, err);
+	int ret = read_binary(f, how, data, &p->map, p->name, err);
 	if (ret == 0 && b.data && !f->owned)
 		f->owned = b.data;
 	else
@@ -173,7 +186,25 @@ static int merge_ids(struct vec_set *s, struct buf *text, const struct vec_found
 	return buf_ok(text, err);
 }
 
-static int add_part(struct vec_set *s, struct buf *ids, const char *path, enum vec_format format,
+/* What is said of this file, or its suffix tells. */
+static int settle_input(const char *path, struct vec_input *how, struct err *err)
+{
+	enum vec_format format;
+	if (how->format == VEC_BY_SUFFIX) {
+		if (vec_format_of_path(path, &format) != 0)
+			return err_set(err, ERR_USAGE,
+				       "cannot tell the format of vectors '%s' by its suffix: name it",
+				       path);
+		how->format = (int)format;
+	}
+	format = (enum vec_format)how->format;
+	if ((how->column || how->id_column) && !vec_format_has_columns(format))
+		return err_set(err, ERR_USAGE, "'%s' is %s, which has no columns to name", path,
+			       vec_format_names[format]);
+	return 0;
+}
+
+static int add_part(struct vec_set *s, struct buf *ids, const char *path, struct vec_input how,
 		    const struct maker *m, struct err *err)
 {
 	struct vec_part *p = &s->part[s->parts];
@@ -187,12 +218,9 @@ static int add_part(struct vec_set *s, struct buf *ids, const char *path, enum v
 	fd = is_stdin ? dup(0) : io_open_input(path, err);
 	if (fd < 0)
 		return is_stdin ? err_sys(err, "cannot open '%s'", p->name) : -1;
-	if (!m->read && format == VEC_BY_SUFFIX && vec_format_of_path(path, &format) != 0) {
-		err_set(err, ERR_USAGE,
-			"cannot tell the format of vectors '%s' by its suffix: name it", path);
+	if (!m->read && settle_input(path, &how, err) != 0)
 		goto out;
-	}
-	if (read_part(p, &f, fd, format, m, err) != 0)
+	if (read_part(p, &f, fd, &how, m, err) != 0)
 		goto out;
 	p->type = f.type;
 	p->data = f.data;
@@ -233,7 +261,7 @@ out:
 
 /* Open all files; ids may be given more than once. */
 static int open_parts(struct vec_set *s, const char *const *paths, size_t count,
-		      enum vec_format format, const struct maker *m, struct err *err)
+		      const struct vec_input *how, const struct maker *m, struct err *err)
 {
 	struct buf ids = BUF_INIT;
 	*s = (struct vec_set)VEC_SET_INIT;
@@ -241,7 +269,7 @@ static int open_parts(struct vec_set *s, const char *const *paths, size_t count,
 	if (!s->part)
 		return -1;
 	for (size_t i = 0; i < count; i++)
-		if (add_part(s, &ids, paths[i], format, m, err) != 0)
+		if (add_part(s, &ids, paths[i], *how, m, err) != 0)
 			goto fail;
 	if (s->id_end) {
 		/* An empty text is not NULL. */
@@ -265,25 +293,25 @@ static int check_opened(struct vec_set *s, struct err *err)
 	return -1;
 }
 
-int vec_set_open(struct vec_set *s, const char *const *paths, size_t count, enum vec_format format,
-		 struct err *err)
+int vec_set_open(struct vec_set *s, const char *const *paths, size_t count,
+		 const struct vec_input *how, struct err *err)
 {
 	struct maker none = {0};
-	return open_parts(s, paths, count, format, &none, err) == 0 ? check_opened(s, err) : -1;
+	return open_parts(s, paths, count, how, &none, err) == 0 ? check_opened(s, err) : -1;
 }
 
 int vec_set_read(struct vec_set *s, const char *const *paths, size_t count, vec_rows_fn *read,
 		 void *ctx, struct err *err)
 {
 	struct maker m = {read, ctx};
-	return open_parts(s, paths, count, VEC_BY_SUFFIX, &m, err) == 0 ? check_opened(s, err) : -1;
+	return open_parts(s, paths, count, &(struct vec_input){0}, &m, err) == 0 ? check_opened(s, err) : -1;
 }
 
 int vec_set_open_newest(struct vec_set *s, const char *const *paths, size_t count,
-			enum vec_format format, struct err *err)
+			const struct vec_input *how, struct err *err)
 {
 	struct maker none = {0};
-	if (open_parts(s, paths, count, format, &none, err) != 0)
+	if (open_parts(s, paths, count, how, &none, err) != 0)
 		return -1;
 	if (vec_set_keep_newest(s, err) == 0)
 		return 0;

@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_mend_chunks(copy, size - 1);
 	const char *path = fuzz_file(copy, size - 1);
 	free(copy);
-	if (vec_set_open(&s, &path, 1, format, &err) == 0) {
+	if (vec_set_open(&s, &path, 1, &(struct vec_input){.format = (int)format}, &err) == 0) {
 		read_rows(&s);
 		write_all(&s, null);
 		vec_set_release(&s);
