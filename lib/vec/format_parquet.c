@@ -362,18 +362,16 @@ static int read_column(struct table *t, const struct pq_column *c, size_t group,
 	return 0;
 }
 
-static int read_groups(struct table *t, const struct io_map *map, struct err *err)
+static int read_groups(struct table *t, struct err *err)
 {
 	const bool list = t->vectors->lists > 0;
 	const struct pq_sink vectors = {list ? list_levels : binary_levels,
 					list ? list_values : binary_values, t};
 	const struct pq_sink ids = {id_levels, id_values, t};
-	for (size_t g = 0; g < t->file.groups; g++) {
+	for (size_t g = 0; g < t->file.groups; g++)
 		if (read_column(t, t->vectors, g, &vectors, &t->rows, err) != 0 ||
 		    (t->ids && read_column(t, t->ids, g, &ids, &t->text.rows, err) != 0))
 			return -1;
-		io_map_forget(map); /* what was copied is not needed again */
-	}
 	return 0;
 }
 
@@ -416,9 +414,10 @@ int vec_read_parquet(struct vec_found *f, struct span data, const struct io_map 
 {
 	struct table t = {0};
 	int ret = pq_open(&t.file, data, name, err);
+	t.file.map = map;
 	if (ret == 0 && (choose_vectors(&t, how->column, err) != 0 ||
 			 choose_ids(&t, how->id_column, err) != 0 || reserve(&t, err) != 0 ||
-			 read_groups(&t, map, err) != 0))
+			 read_groups(&t, err) != 0))
 		ret = err->code == ERR_ENV ? -1 : err_prefix(err, "'%s'", name);
 	if (ret == 0) {
 		t.type = t.vectors->type == PQ_DOUBLE	    ? VEC_F64

@@ -54,7 +54,9 @@ struct pq_chunk {
 };
 
 struct pq_file {
-	struct span data; /* the whole file */
+	struct span data;	  /* the whole file */
+	const struct io_map *map; /* perhaps mapped there: forgets what was read */
+	size_t unforgotten;
 	struct pq_column *column;
 	size_t columns;
 	uint64_t *group_rows;

@@ -7,6 +7,8 @@
 #include "pack/pack.h"
 #include "vec/thrift.h"
 
+#define FORGET_BYTES ((size_t)16 << 20) /* of a mapped file that are held at once */
+
 enum { PAGE_DATA, PAGE_INDEX, PAGE_DICTIONARY, PAGE_DATA_V2 };
 enum { ENCODING_RLE = 3 };
 
@@ -290,6 +292,16 @@ static int read_page(struct reader *r, struct span *rest, struct err *err)
 	}
 }
 
+/* What was copied is not needed again. */
+static void forget(struct pq_file *f, size_t bytes)
+{
+	f->unforgotten += bytes;
+	if (f->unforgotten < FORGET_BYTES)
+		return;
+	io_map_forget(f->map);
+	f->unforgotten = 0;
+}
+
 int pq_read_chunk(struct pq_file *f, const struct pq_column *c, const struct pq_chunk *chunk,
 		  const struct pq_sink *sink, struct err *err)
 {
@@ -309,11 +321,14 @@ int pq_read_chunk(struct pq_file *f, const struct pq_column *c, const struct pq_
 		return err_set(err, ERR_DATA, "it shares its place with others");
 	struct span rest = {f->data.p + chunk->start, chunk->size};
 	int ret = 0;
-	while (ret == 0 && r.left)
-		ret = rest.n
+	while (ret == 0 && r.left) {
+		size_t before = rest.n;
+		ret = before
 			  ? read_page(&r, &rest, err)
 			  : err_set(err, ERR_DATA, "%llu of its %llu values are missing",
 				    (unsigned long long)r.left, (unsigned long long)chunk->values);
+		forget(f, before - rest.n);
+	}
 	pq_decoder_release(&r.decoder);
 	free(r.body.p);
 	free(r.dictionary.p);
