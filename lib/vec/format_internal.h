@@ -33,6 +33,9 @@ int vec_read_hvec(struct vec_found *f, struct span data, const char *name,
 int vec_read_parquet(struct vec_found *f, struct span data, const struct io_map *map,
 		     const struct vec_input *how, const char *name, struct err *err) MUST_CHECK;
 
+int vec_read_hdf5(struct vec_found *f, struct span data, const struct vec_input *how,
+		  const char *name, struct err *err) MUST_CHECK;
+
 /* Text formats: read from a descriptor to its end. */
 int vec_read_jsonl(struct vec_found *f, int fd, const char *name, struct err *err) MUST_CHECK;
 int vec_read_text(struct vec_found *f, bool words, int fd, const char *name,

@@ -19,7 +19,7 @@
 
 const char *const vec_format_names[] = {
     "auto", "fvecs", "bvecs",	   "ivecs", "fbin", "u8bin", "i8bin",
-    "npy",  "text",  "text-words", "jsonl", "hvec", "parquet", NULL,
+    "npy",  "text",  "text-words", "jsonl", "hvec", "parquet", "hdf5", NULL,
 };
 
 /* With their dots, blanks between. */
@@ -37,6 +37,7 @@ static const char *const suffixes[VEC_FORMATS] = {
     [VEC_JSONL] = ".jsonl .json .ndjson",
     [VEC_HVEC] = ".hvec",
     [VEC_PARQUET] = ".parquet .pq",
+    [VEC_HDF5] = ".hdf5 .h5",
 };
 
 _Static_assert(sizeof vec_format_names / sizeof vec_format_names[0] == VEC_FORMATS + 1,
@@ -101,6 +102,8 @@ static int read_binary(struct vec_found *f, const struct vec_input *how, struct 
 		return vec_read_npy(f, data, name, err);
 	case VEC_PARQUET:
 		return vec_read_parquet(f, data, map, how, name, err);
+	case VEC_HDF5:
+		return vec_read_hdf5(f, data, how, name, err);
 	default:
 		return vec_read_hvec(f, data, name, err);
 	}

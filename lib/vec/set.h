@@ -29,6 +29,7 @@ enum vec_format {
 	VEC_JSONL,	/* {"id":"x","vector":[0.1,...]} or [0.1,...], a line a row */
 	VEC_HVEC,	/* rows with ids in one file, hnsw-store(5) */
 	VEC_PARQUET,	/* github.com/apache/parquet-format */
+	VEC_HDF5,	/* ann-benchmarks.com: one of the data sets */
 	VEC_FORMATS
 };
 
