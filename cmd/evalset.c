@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "embed/texts.h"
 #include "eval/idmap.h"
+#include "eval/given.h"
 #include "eval/make.h"
 
 #define DEFAULT_K 10
@@ -17,6 +18,7 @@
 
 static struct {
 	const char *output, *save, *index, *queries, *texts, *hold_out, *refresh, *info, *store;
+	const char *from, *answers;
 	uint32_t k, threads;
 	uint64_t count, seed;
 	int metric;
@@ -38,6 +40,12 @@ static const struct cli_opt opts[] = {
      CLI_U64, &o.count, 1, EVALSET_MAX_QUERIES, NULL},
     {0, "queries", "FILE", "take the queries from a file of vectors", CLI_STR, &o.queries, 0, 0,
      NULL},
+    {0, "answers", "FILE",
+     "of --queries: take their answers from a file of row numbers (ivecs, hdf5), after a check",
+     CLI_STR, &o.answers, 0, 0, NULL},
+    {0, "from", "FILE.hdf5",
+     "take queries and answers from a file of ann-benchmarks; its vectors too, if there are none",
+     CLI_STR, &o.from, 0, 0, NULL},
     {0, "texts", "FILE", "take the queries from JSONL texts, {\"id\":...,\"text\":...}", CLI_STR,
      &o.texts, 0, 0, NULL},
     CLI_OPTS_EMBED(o.embed),
@@ -57,7 +65,8 @@ static const struct cli_opt opts[] = {
 };
 
 static struct cli cli = {
-    .usage = "[options] VECTORS...\n[options] --refresh EVALSET [VECTORS...]\n--info EVALSET",
+    .usage = "[options] VECTORS...\n[options] --from FILE.hdf5 [VECTORS...]\n"
+	     "[options] --refresh EVALSET [VECTORS...]\n--info EVALSET",
     .about =
 	"Make an eval set: queries with their exact nearest neighbours among VECTORS (files, or\n"
 	"the name of a registered index or of a dataset).  Queries are sampled from VECTORS\n"
@@ -160,6 +169,8 @@ static struct vec_input queries_input(void)
 {
 	enum vec_format format;
 	struct vec_input how = {0};
+	if (o.from)
+		return (struct vec_input){.format = VEC_HDF5, .column = "test"};
 	if (vec_format_of_path(o.queries, &format) == 0 && vec_format_has_columns(format)) {
 		how.column = o.in.column;
 		how.id_column = o.in.id_column;
@@ -298,6 +309,22 @@ static int make_queries(struct evalset *e, struct vec_set *set, struct err *err)
 	return o.hold_out ? hold_out(e, set, err) : sample(e, set, err);
 }
 
+/* ---- answers that are given ---- */
+
+static int take_given(struct evalset *e, struct make_truth *how, bool metric_known, struct err *err)
+{
+	struct vec_input in = {0};
+	struct vec_set rows;
+	if (o.from)
+		in = (struct vec_input){.format = VEC_HDF5, .column = "neighbors"};
+	int ret = vec_set_open(&rows, &o.answers, 1, &in, err);
+	if (ret == 0)
+		ret = evalset_take_truth(
+		    e, how, &(struct given_answers){&rows, o.answers, metric_known}, err);
+	vec_set_release(&rows);
+	return ret;
+}
+
 /* ---- the rest of the record ---- */
 
 static int set_text(char **to, const char *text, struct err *err)
@@ -420,18 +447,20 @@ static int check_outputs(const struct vec_set *set, struct err *err)
 
 static void check_options(void)
 {
-	int sources = !!o.queries + !!o.texts + !!o.hold_out + !!o.refresh + !!o.info;
+	int sources = !!o.queries + !!o.texts + !!o.hold_out + !!o.refresh + !!o.info + !!o.from;
 	struct err err;
 	if (sources > 1)
-		cli_usage(&cli, "only one of --queries, --texts, --hold-out, --refresh and --info "
-				"can be meant");
+		cli_usage(&cli, "only one of --queries, --from, --texts, --hold-out, --refresh and "
+				"--info can be meant");
+	if (o.answers && !o.queries)
+		cli_usage(&cli, "--answers are those of --queries");
 	if (o.save && o.output)
 		cli_usage(&cli, "only one of --save and --output can be meant");
 	if (o.save && catalog_check_name("eval set", o.save, &err) != 0)
 		cli_usage(&cli, "%s", err.msg);
 	if (o.index && catalog_check_name("index", o.index, &err) != 0)
 		cli_usage(&cli, "%s", err.msg);
-	if (!o.refresh && !o.info && cli.n_operands == 0)
+	if (!o.refresh && !o.info && !o.from && cli.n_operands == 0)
 		cli_usage(&cli, "no operand");
 	if ((o.embed.embedder || o.embed.url) && !o.texts && !o.refresh)
 		cli_usage(&cli, "--embedder and --url are for --texts and --refresh");
@@ -529,6 +558,14 @@ int main(int argc, char **argv)
 		ret = print_info(&operands, &e, &err);
 		goto out;
 	}
+	if (o.from) {
+		o.queries = o.answers = o.from;
+		if (n_vectors == 0) {
+			vectors = &o.from;
+			n_vectors = 1;
+			o.in.format = VEC_HDF5;
+		}
+	}
 	if (o.refresh &&
 	    (open_refreshed(&operands, &e, &known_k, &save, &vectors, &n_vectors, &err) != 0 ||
 	     (save && lock_index(&operands, &e, &lock, &err) != 0)))
@@ -566,7 +603,9 @@ int main(int argc, char **argv)
 	ret = fresh < 0 ? -1 : 0;
 	if (fresh == 0) {
 		cli_progress_start(&progress, &cli, "compared rows:");
-		ret = evalset_make_truth(&e, &how, &err);
+		ret = o.answers
+			  ? take_given(&e, &how, o.metric >= 0 || meta.has_metric, &err)
+			  : evalset_make_truth(&e, &how, &err);
 		cli_progress_end(&progress);
 	}
 	if (ret == 0 && (!save || o.save || !fresh))
@@ -576,7 +615,9 @@ int main(int argc, char **argv)
 	if (ret == 0 && !fresh)
 		cli_note(&cli, "%llu queries, k=%u, metric %s, over %llu vectors%s",
 			 (unsigned long long)e.n, e.k, vec_metric_name(e.metric),
-			 (unsigned long long)set.rows, how.reused ? ": answers known already" : "");
+			 (unsigned long long)set.rows, how.reused  ? ": answers known already"
+			 : o.answers ? ": answers given, and checked"
+				     : "");
 out:
 	evalset_release(&e);
 	embedding_release(&known);
