@@ -179,7 +179,7 @@ static int answer_file(struct batch *b, const char *path, struct err *err)
 /* Lines from stdin; what has come so far is answered before waiting for more. */
 static int answer_stream(struct batch *b, int fd, const char *name, struct err *err)
 {
-	struct vec_stream *s = vec_stream_new(fd, name, err);
+	struct vec_stream *s = vec_stream_new(fd, name, &o.in, err);
 	const float *v;
 	struct span id;
 	int got = s ? 1 : -1;

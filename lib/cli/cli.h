@@ -86,9 +86,12 @@ struct cli_opt {
 		CLI_NAME, &(in).format, 0, 0, vec_format_names),                                   \
 	    CLI_OPTS_COLUMNS(in)
 #define CLI_OPTS_COLUMNS(in)                                                                       \
-	CLI_OPT(0, "column", "NAME", "where the vectors are, in files that have columns", CLI_STR, \
-		&(in).column, 0, 0, NULL),                                                         \
-	    CLI_OPT(0, "id-column", "NAME", "and where the ids are; '' for none", CLI_STR,         \
+	CLI_OPT(0, "column", "NAME",                                                               \
+		"the column (data set, tensor, array) of the vectors, where there are several",    \
+		CLI_STR, &(in).column, 0, 0, NULL),                                                \
+	    CLI_OPT(0, "key", "NAME", "the same of jsonl (default: vector)", CLI_STR,              \
+		    &(in).column, 0, 0, NULL),                                                     \
+	    CLI_OPT(0, "id-column", "NAME", "the column or key of the ids (default: id); '' for none", CLI_STR,         \
 		    &(in).id_column, 0, 0, NULL)
 #define CLI_OPT_THREADS(to, why)                                                              \
 	{                                                                                     \

@@ -28,4 +28,19 @@ int pack_block(enum pack_codec codec, struct span in, void *out, size_t size,
 int pack_snappy(struct span in, unsigned char *out, size_t size) MUST_CHECK;
 int pack_lz4(struct span in, unsigned char *out, size_t size) MUST_CHECK;
 
+/* The codec that the suffix of a path tells, PACK_NONE if none; ${n}: length of what is before it.
+ */
+enum pack_codec pack_of_path(const char *path, size_t *n);
+
+/*
+ * What a descriptor gives, unpacked: gzip or zstd.  pack_stream_read() serves struct io_lines.
+ * ERR_DATA: it is damaged or cut off, or unpacks to unreasonably much.
+ */
+struct pack_stream;
+
+struct pack_stream *pack_stream_new(enum pack_codec codec, int fd, const char *name,
+				    struct err *err) MUST_CHECK;
+int pack_stream_read(void *stream, void *out, size_t size, size_t *got, struct err *err) MUST_CHECK;
+void pack_stream_free(struct pack_stream *s);
+
 #endif

@@ -36,10 +36,21 @@ int vec_read_parquet(struct vec_found *f, struct span data, const struct io_map 
 int vec_read_hdf5(struct vec_found *f, struct span data, const struct vec_input *how,
 		  const char *name, struct err *err) MUST_CHECK;
 
-/* Text formats: read from a descriptor to its end. */
-int vec_read_jsonl(struct vec_found *f, int fd, const char *name, struct err *err) MUST_CHECK;
-int vec_read_text(struct vec_found *f, bool words, int fd, const char *name,
+int vec_read_safetensors(struct vec_found *f, struct span data, const struct vec_input *how,
+			 const char *name, struct err *err) MUST_CHECK;
+int vec_read_npz(struct vec_found *f, struct span data, const struct vec_input *how,
+		 const char *name, struct err *err) MUST_CHECK;
+
+/* Text formats: read line by line to the end. */
+int vec_read_jsonl(struct vec_found *f, const struct vec_input *how, struct io_lines *lines,
+		   struct err *err) MUST_CHECK;
+int vec_read_text(struct vec_found *f, bool words, struct io_lines *lines,
 		  struct err *err) MUST_CHECK;
+int vec_read_table(struct vec_found *f, const struct vec_input *how, struct io_lines *lines,
+		   struct err *err) MUST_CHECK;
+
+/* Put file and line before what is wrong with that line; -1. */
+int vec_line_fails(const struct io_lines *lines, struct err *err);
 
 bool vec_line_blank(struct span line);
 

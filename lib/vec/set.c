@@ -12,14 +12,16 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/num.h"
+#include "pack/pack.h"
 #include "vec/format_internal.h"
 
 #define STDIN_NAME "stdin" /* name of the part that was read there */
 #define STDIN_MAX ((size_t)1 << 40)
+#define UNPACK_BYTES ((size_t)1 << 20) /* at once */
 
 const char *const vec_format_names[] = {
     "auto", "fvecs", "bvecs",	   "ivecs", "fbin", "u8bin", "i8bin",
-    "npy",  "text",  "text-words", "jsonl", "hvec", "parquet", "hdf5", NULL,
+    "npy",  "text",  "text-words", "jsonl", "hvec", "parquet", "hdf5", "safetensors", "npz", "pgvector", "csv", "tsv", NULL,
 };
 
 /* With their dots, blanks between. */
@@ -38,6 +40,11 @@ static const char *const suffixes[VEC_FORMATS] = {
     [VEC_HVEC] = ".hvec",
     [VEC_PARQUET] = ".parquet .pq",
     [VEC_HDF5] = ".hdf5 .h5",
+    [VEC_SAFETENSORS] = ".safetensors",
+    [VEC_NPZ] = ".npz",
+    [VEC_PGVECTOR] = "",
+    [VEC_CSV] = ".csv",
+    [VEC_TSV] = ".tsv",
 };
 
 _Static_assert(sizeof vec_format_names / sizeof vec_format_names[0] == VEC_FORMATS + 1,
@@ -49,14 +56,19 @@ int vec_format_of_path(const char *path, enum vec_format *out)
 		*out = VEC_JSONL;
 		return 0;
 	}
-	const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
-	if (!dot)
+	size_t end;
+	(void)pack_of_path(path, &end);
+	const char *dot = path + end - (end > 0);
+	while (dot > path && *dot != '.' && dot[-1] != '/')
+		dot--;
+	if (*dot != '.')
 		return -1;
+	size_t length = (size_t)(path + end - dot);
 	for (int i = VEC_BY_SUFFIX + 1; i < VEC_FORMATS; i++) {
 		const char *p = suffixes[i];
 		while (*p) {
 			size_t n = strcspn(p, " ");
-			if (strlen(dot) == n && strncmp(dot, p, n) == 0) {
+			if (length == n && strncmp(dot, p, n) == 0) {
 				*out = (enum vec_format)i;
 				return 0;
 			}
@@ -66,15 +78,20 @@ int vec_format_of_path(const char *path, enum vec_format *out)
 	return -1;
 }
 
+static bool is_table(enum vec_format format)
+{
+	return format == VEC_CSV || format == VEC_TSV || format == VEC_PGVECTOR;
+}
+
 bool vec_format_keeps_ids(enum vec_format format)
 {
 	return format == VEC_JSONL || format == VEC_HVEC || format == VEC_TEXT ||
-	       format == VEC_TEXT_WORDS;
+	       format == VEC_TEXT_WORDS || format == VEC_PARQUET || is_table(format);
 }
 
 bool vec_format_has_columns(enum vec_format format)
 {
-	return format >= VEC_PARQUET;
+	return format == VEC_JSONL || format >= VEC_PARQUET;
 }
 
 bool vec_format_is_written(enum vec_format format)
@@ -104,6 +121,10 @@ static int read_binary(struct vec_found *f, const struct vec_input *how, struct 
 		return vec_read_parquet(f, data, map, how, name, err);
 	case VEC_HDF5:
 		return vec_read_hdf5(f, data, how, name, err);
+	case VEC_SAFETENSORS:
+		return vec_read_safetensors(f, data, how, name, err);
+	case VEC_NPZ:
+		return vec_read_npz(f, data, how, name, err);
 	default:
 		return vec_read_hvec(f, data, name, err);
 	}
@@ -133,22 +154,71 @@ static int make_rows(const struct maker *m, struct vec_found *f, int fd, const c
 	return ret;
 }
 
-/* Read one file into ${p} and ${f}. */
-static int read_part(struct vec_part *p, struct vec_found *f, int fd, const struct vec_input *how,
-		     const struct maker *m, struct err *err)
+static bool is_lines(enum vec_format format)
 {
+	return format == VEC_JSONL || format == VEC_TEXT || format == VEC_TEXT_WORDS ||
+	       is_table(format);
+}
+
+static int read_lines(struct vec_found *f, const struct vec_input *how, int fd,
+		      struct pack_stream *unpack, const char *name, struct err *err)
+{
+	struct io_lines lines;
+	if (io_lines_init(&lines, fd, name, VEC_LINE_MAX_BYTES, err) != 0)
+		return -1;
+	if (unpack) {
+		lines.read = pack_stream_read;
+		lines.ctx = unpack;
+	}
+	int ret = how->format == VEC_JSONL	  ? vec_read_jsonl(f, how, &lines, err)
+		  : how->format == VEC_TEXT	  ? vec_read_text(f, false, &lines, err)
+		  : how->format == VEC_TEXT_WORDS ? vec_read_text(f, true, &lines, err)
+						  : vec_read_table(f, how, &lines, err);
+	io_lines_release(&lines);
+	return ret;
+}
+
+int vec_line_fails(const struct io_lines *lines, struct err *err)
+{
+	return err->code == ERR_ENV ? -1
+				    : err_prefix(err, "'%s' line %llu", lines->name,
+						 (unsigned long long)lines->number);
+}
+
+/* A whole compressed file. */
+static int unpack_all(struct pack_stream *s, struct buf *out, struct err *err)
+{
+	size_t got = 1;
+	while (got) {
+		if (!buf_reserve(out, UNPACK_BYTES))
+			return err_nomem(err);
+		if (pack_stream_read(s, out->data + out->len, UNPACK_BYTES, &got, err) != 0)
+			return -1;
+		out->len += got;
+	}
+	return 0;
+}
+
+/* Read one file into ${p} and ${f}; ${unpack}: what reads it, NULL: it is not compressed. */
+static int read_part(struct vec_part *p, struct vec_found *f, int fd, struct pack_stream *unpack,
+		     const struct vec_input *how, const struct maker *m, struct err *err)
+{
+	struct stat st;
 	if (m->read)
 		return make_rows(m, f, fd, p->name, err);
-	if (how->format == VEC_JSONL)
-		return vec_read_jsonl(f, fd, p->name, err);
-	if (how->format == VEC_TEXT || how->format == VEC_TEXT_WORDS)
-		return vec_read_text(f, how->format == VEC_TEXT_WORDS, fd, p->name, err);
-	struct stat st;
+	if (is_lines((enum vec_format)how->format))
+		return read_lines(f, how, fd, unpack, p->name, err);
 	if (fstat(fd, &st) != 0)
 		return err_sys(err, "cannot stat '%s'", p->name);
 	struct span data;
 	struct buf b = BUF_INIT;
-	if (S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0) {
+	if (unpack) {
+		if (unpack_all(unpack, &b, err) != 0) {
+			buf_release(&b);
+			return -1;
+		}
+		data = buf_span(&b);
+	} else if (S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0) {
 		if (io_map_fd(&p->map, fd, p->name, err) != 0)
 			return -1;
 		data = (struct span){(const char *)p->map.data, p->map.size};
@@ -204,6 +274,9 @@ static int settle_input(const char *path, struct vec_input *how, struct err *err
 	if ((how->column || how->id_column) && !vec_format_has_columns(format))
 		return err_set(err, ERR_USAGE, "'%s' is %s, which has no columns to name", path,
 			       vec_format_names[format]);
+	if (how->id_column && how->id_column[0] && !vec_format_keeps_ids(format))
+		return err_set(err, ERR_USAGE, "'%s' is %s, which has no ids", path,
+			       vec_format_names[format]);
 	return 0;
 }
 
@@ -212,6 +285,8 @@ static int add_part(struct vec_set *s, struct buf *ids, const char *path, struct
 {
 	struct vec_part *p = &s->part[s->parts];
 	struct vec_found f = {0};
+	struct pack_stream *unpack = NULL;
+	enum pack_codec codec;
 	int ret = -1, fd = -1;
 	bool is_stdin = strcmp(path, "-") == 0;
 	*p = (struct vec_part){.name = span_dup(span_of(is_stdin ? STDIN_NAME : path))};
@@ -223,7 +298,10 @@ static int add_part(struct vec_set *s, struct buf *ids, const char *path, struct
 		return is_stdin ? err_sys(err, "cannot open '%s'", p->name) : -1;
 	if (!m->read && settle_input(path, &how, err) != 0)
 		goto out;
-	if (read_part(p, &f, fd, &how, m, err) != 0)
+	codec = m->read ? PACK_NONE : pack_of_path(path, &(size_t){0});
+	if (codec != PACK_NONE && !(unpack = pack_stream_new(codec, fd, p->name, err)))
+		goto out;
+	if (read_part(p, &f, fd, unpack, &how, m, err) != 0)
 		goto out;
 	p->type = f.type;
 	p->data = f.data;
@@ -256,6 +334,7 @@ static int add_part(struct vec_set *s, struct buf *ids, const char *path, struct
 	s->rows += f.rows;
 	ret = 0;
 out:
+	pack_stream_free(unpack);
 	if (fd >= 0)
 		close(fd);
 	found_release(&f);

@@ -30,6 +30,11 @@ enum vec_format {
 	VEC_HVEC,	/* rows with ids in one file, hnsw-store(5) */
 	VEC_PARQUET,	/* github.com/apache/parquet-format */
 	VEC_HDF5,	/* ann-benchmarks.com: one of the data sets */
+	VEC_SAFETENSORS, /* huggingface.co/docs/safetensors */
+	VEC_NPZ,	/* arrays of NumPy in a ZIP archive */
+	VEC_PGVECTOR,	/* what PostgreSQL's COPY writes of ids and vectors */
+	VEC_CSV,	/* RFC 4180: a vector in one field, or its values in many */
+	VEC_TSV,	/* the same with tabs and without quotes */
 	VEC_FORMATS
 };
 
@@ -190,11 +195,12 @@ struct digest vec_row_digest(const float *v, uint32_t dim, uint64_t row);
 struct digest vec_shape_digest(uint32_t dim, uint64_t rows);
 
 /*
- * Vectors that come as JSONL lines, one at a time.
+ * Vectors that come as JSONL lines, one at a time; ${how} (its keys only) must outlive it.
  */
 struct vec_stream;
 
-struct vec_stream *vec_stream_new(int fd, const char *name, struct err *err) MUST_CHECK;
+struct vec_stream *vec_stream_new(int fd, const char *name, const struct vec_input *how,
+				  struct err *err) MUST_CHECK;
 void vec_stream_free(struct vec_stream *s);
 
 /*
@@ -211,7 +217,8 @@ int vec_stream_ready(struct vec_stream *s, struct err *err) MUST_CHECK;
 /* Names by number, NULL at the end. */
 extern const char *const vec_format_names[];
 
-/* The format that the suffix of a path tells; "-" is JSONL.  -1: none. */
+/* The format that the suffix of a path tells, before one of compressed files; "-" is JSONL.  -1:
+ * none. */
 int vec_format_of_path(const char *path, enum vec_format *out);
 
 /* Whether files of a format have the ids of their rows; whether they have columns with names;

@@ -21,7 +21,7 @@ static void read_rows(const struct vec_set *s)
 static void write_all(const struct vec_set *s, int fd)
 {
 	struct err err;
-	for (int f = VEC_FVECS; f < VEC_FORMATS; f++) {
+	for (int f = VEC_FVECS; f <= VEC_HVEC; f++) {
 		struct vec_write how = {(enum vec_format)f, vec_set_type(s), true};
 		(void)!vec_set_write(s, &how, NULL, 0, s->rows, fd, "x", &err);
 	}
@@ -32,8 +32,9 @@ static void read_stream(const char *path)
 	struct err err;
 	const float *v;
 	struct span id;
+	const struct vec_input how = {0};
 	int fd = open(path, O_RDONLY);
-	struct vec_stream *s = vec_stream_new(fd, "x", &err);
+	struct vec_stream *s = vec_stream_new(fd, "x", &how, &err);
 	MUST(s);
 	while (vec_stream_next(s, 0, &v, &id, &err) == 1) {
 	}
@@ -50,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		null = open("/dev/null", O_WRONLY);
 	if (size == 0)
 		return 0;
-	enum vec_format format = (enum vec_format)(VEC_FVECS + data[0] % (VEC_FORMATS - 1));
+	enum vec_format format = (enum vec_format)(VEC_FVECS + data[0] % VEC_HVEC);
 	uint8_t *copy = malloc(size);
 	MUST(copy);
 	memcpy(copy, data + 1, size - 1);
