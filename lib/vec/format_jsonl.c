@@ -105,13 +105,15 @@ static int read_json_line(const struct vec_input *how, struct span line, struct 
 		while (scan_member(&s, &key)) {
 			if (scan_text_is(key, span_of(vector))) {
 				if (seen)
-					scan_fail(&s, "the vector's key given twice");
+					scan_fail(&s, how->column ? "the vector's key given twice"
+								  : "key 'vector' given twice");
 				seen = true;
 				if (read_values(&s, values, err) != 0 && !scan_failed(&s))
 					return -1;
 			} else if (ids[0] && scan_text_is(key, span_of(ids))) {
 				if (id->p)
-					scan_fail(&s, "the id's key given twice");
+					scan_fail(&s, how->id_column ? "the id's key given twice"
+								     : "key 'id' given twice");
 				else if (scan_peek(&s) == '"')
 					*id_quoted = scan_string(&s, id);
 				else if (scan_peek(&s) == '0')
