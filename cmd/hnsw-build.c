@@ -228,7 +228,7 @@ static struct hnsw *open_old(struct hnsw_params *params, struct err *err)
 	check_number("ef-construction", o.ef_construction, o.ef_construction,
 		     params->ef_construction);
 	check_number("seed", o.seed != UINT64_MAX, o.seed, params->seed);
-	check_name("metric", o.metric >= 0, o.metric >= 0 ? vec_metric_names[o.metric] : "",
+	check_name("metric", o.metric >= 0, o.metric >= 0 ? vec_metric_name((enum vec_metric)o.metric) : "",
 		   vec_metric_name(params->metric));
 	check_name("storage", o.storage != HNSW_AUTO, hnsw_storage_names[o.storage],
 		   hnsw_storage_names[params->storage]);

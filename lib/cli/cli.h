@@ -36,7 +36,8 @@ struct cli_opt {
 	enum cli_kind kind;
 	void *to;
 	double min, max;
-	const char *const *names; /* CLI_NAME only; ends with NULL */
+	/* CLI_NAME only; ends with NULL.  Several names of the same have blanks between. */
+	const char *const *names;
 };
 
 /* Options that several programs share, so that they are spelled and explained alike. */

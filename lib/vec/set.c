@@ -65,14 +65,9 @@ int vec_format_of_path(const char *path, enum vec_format *out)
 		return -1;
 	size_t length = (size_t)(path + end - dot);
 	for (int i = VEC_BY_SUFFIX + 1; i < VEC_FORMATS; i++) {
-		const char *p = suffixes[i];
-		while (*p) {
-			size_t n = strcspn(p, " ");
-			if (length == n && strncmp(dot, p, n) == 0) {
-				*out = (enum vec_format)i;
-				return 0;
-			}
-			p += n + (p[n] == ' ');
+		if (span_is_word((struct span){dot, length}, suffixes[i])) {
+			*out = (enum vec_format)i;
+			return 0;
 		}
 	}
 	return -1;

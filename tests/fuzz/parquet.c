@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Parquet files.  What is read says the same when it is read again. */
+/* Parquet files. */
 #include "tests/fuzz/fuzz.h"
 #include "vec/set.h"
 
