@@ -43,8 +43,8 @@ static const struct cli_opt opts[] = {
     {0, "answers", "FILE",
      "of --queries: take their answers from a file of row numbers (ivecs, hdf5), after a check",
      CLI_STR, &o.answers, 0, 0, NULL},
-    {0, "from", "FILE.hdf5",
-     "take queries and answers from a file of ann-benchmarks; its vectors too, if there are none",
+    {0, "from", "FILE",
+     "take queries and answers from an HDF5 file of ann-benchmarks; vectors too, if none are named",
      CLI_STR, &o.from, 0, 0, NULL},
     {0, "texts", "FILE", "take the queries from JSONL texts, {\"id\":...,\"text\":...}", CLI_STR,
      &o.texts, 0, 0, NULL},
@@ -65,7 +65,7 @@ static const struct cli_opt opts[] = {
 };
 
 static struct cli cli = {
-    .usage = "[options] VECTORS...\n[options] --from FILE.hdf5 [VECTORS...]\n"
+    .usage = "[options] VECTORS...\n[options] --from FILE [VECTORS...]\n"
 	     "[options] --refresh EVALSET [VECTORS...]\n--info EVALSET",
     .about =
 	"Make an eval set: queries with their exact nearest neighbours among VECTORS (files, or\n"

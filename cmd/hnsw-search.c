@@ -273,8 +273,8 @@ int main(int argc, char **argv)
 	struct err err = {0};
 	struct batch b = {0};
 	cli_parse(&cli, argc, argv, 1, 2);
-	if (o.texts && o.in.format)
-		cli_usage(&cli, "--format is for vectors, not for texts");
+	if (o.texts && (o.in.format || o.in.column || o.in.id_column))
+		cli_usage(&cli, "--format, --column and --id-column are for vectors, not for texts");
 	if (o.texts && operand_is_file(cli.operand[0], &err) > 0)
 		cli_usage(&cli, "--texts is for an index of the store, not for a file: let embed "
 				"make vectors of them");

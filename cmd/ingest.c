@@ -142,8 +142,8 @@ int main(int argc, char **argv)
 	struct embedding from = {0};
 	cli_parse(&cli, argc, argv, 1, SIZE_MAX);
 	c.warn = cli_warn_to(&cli);
-	if (o.embed.embedder && o.in.format)
-		cli_usage(&cli, "--format is for vectors, not for texts");
+	if (o.embed.embedder && (o.in.format || o.in.column || o.in.id_column))
+		cli_usage(&cli, "--format, --column and --id-column are for vectors, not for texts");
 	if (!o.embed.embedder && (o.embed.url || o.embed.model))
 		cli_usage(&cli, "--url and --model are for texts: say which --embedder");
 	bool files = cli.n_operands > 1;

@@ -64,6 +64,8 @@ static void skip(struct bytes *b, uint64_t n)
 		b->failed = true;
 		n = b->n;
 	}
+	if (n == 0)
+		return; /* of nothing, p may be NULL */
 	b->p += n;
 	b->n -= n;
 }

@@ -369,12 +369,12 @@ int pq_open(struct pq_file *f, struct span data, const char *name, struct err *e
 {
 	uint32_t size;
 	const size_t least = 2 * MAGIC_BYTES + sizeof size;
-	const char *end = data.p + data.n;
 	*f = (struct pq_file){.data = data, .budget = BUDGET + EXPANDS * (uint64_t)data.n};
 	if (data.n >= MAGIC_BYTES && memcmp(data.p, MAGIC_ENCRYPTED, MAGIC_BYTES) == 0)
 		return err_set(err, ERR_DATA, "'%s' is encrypted, which is not read", name);
 	if (data.n < least || memcmp(data.p, MAGIC, MAGIC_BYTES) != 0)
 		return err_set(err, ERR_DATA, "'%s' is not a Parquet file", name);
+	const char *end = data.p + data.n;
 	if (memcmp(end - MAGIC_BYTES, MAGIC, MAGIC_BYTES) != 0)
 		return err_set(err, ERR_DATA,
 			       "'%s' is truncated: it does not end with the mark of a Parquet file",
