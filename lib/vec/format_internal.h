@@ -4,8 +4,6 @@
 
 #include "vec/set.h"
 
-#define VEC_LINE_MAX_BYTES ((size_t)64 << 20)
-
 /* What a reader finds in one file. */
 struct vec_found {
 	enum vec_type type;
@@ -51,8 +49,6 @@ int vec_read_table(struct vec_found *f, const struct vec_input *how, struct io_l
 
 /* Put file and line before what is wrong with that line; -1. */
 int vec_line_fails(const struct io_lines *lines, struct err *err);
-
-bool vec_line_blank(struct span line);
 
 /* Whether a token of a text file is a finite number; padded as a line is. */
 bool vec_text_number(struct span token, float *v);
