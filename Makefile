@@ -58,7 +58,7 @@ endif
 
 ALL_CFLAGS = $(base_flags) $(CFLAGS)
 ALL_LDFLAGS = $(if $(SAN),-fsanitize=$(SAN)) -pthread -Wl,--as-needed $(LDFLAGS)
-LDLIBS = -lcurl -ljq -lzstd -lm
+LDLIBS = -lcurl -ljq -lzstd -lz -lm
 
 # Objects of different flags never mix.
 flag_hash := $(shell printf '%s' '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(CPPFLAGS)' | cksum | cut -d' ' -f1)

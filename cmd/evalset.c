@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "embed/texts.h"
 #include "eval/idmap.h"
+#include "eval/given.h"
 #include "eval/make.h"
 
 #define DEFAULT_K 10
@@ -17,9 +18,11 @@
 
 static struct {
 	const char *output, *save, *index, *queries, *texts, *hold_out, *refresh, *info, *store;
+	const char *from, *answers;
 	uint32_t k, threads;
 	uint64_t count, seed;
-	int metric, format;
+	int metric;
+	struct vec_input in;
 	bool if_stale;
 	struct embed_options embed;
 } o = {.seed = 42, .metric = -1, .embed = EMBED_OPTIONS_INIT};
@@ -37,6 +40,12 @@ static const struct cli_opt opts[] = {
      CLI_U64, &o.count, 1, EVALSET_MAX_QUERIES, NULL},
     {0, "queries", "FILE", "take the queries from a file of vectors", CLI_STR, &o.queries, 0, 0,
      NULL},
+    {0, "answers", "FILE",
+     "of --queries: take their answers from a file of row numbers (ivecs, hdf5), after a check",
+     CLI_STR, &o.answers, 0, 0, NULL},
+    {0, "from", "FILE",
+     "take queries and answers from an HDF5 file of ann-benchmarks; vectors too, if none are named",
+     CLI_STR, &o.from, 0, 0, NULL},
     {0, "texts", "FILE", "take the queries from JSONL texts, {\"id\":...,\"text\":...}", CLI_STR,
      &o.texts, 0, 0, NULL},
     CLI_OPTS_EMBED(o.embed),
@@ -50,13 +59,14 @@ static const struct cli_opt opts[] = {
      NULL},
     CLI_OPT_METRIC(&o.metric),
     CLI_OPT_SEED(&o.seed),
-    CLI_OPT_FORMAT(&o.format),
+    CLI_OPTS_INPUT(o.in),
     CLI_OPT_THREADS(&o.threads, "all cores"),
     CLI_OPT_STORE(&o.store),
 };
 
 static struct cli cli = {
-    .usage = "[options] VECTORS...\n[options] --refresh EVALSET [VECTORS...]\n--info EVALSET",
+    .usage = "[options] VECTORS...\n[options] --from FILE [VECTORS...]\n"
+	     "[options] --refresh EVALSET [VECTORS...]\n--info EVALSET",
     .about =
 	"Make an eval set: queries with their exact nearest neighbours among VECTORS (files, or\n"
 	"the name of a registered index or of a dataset).  Queries are sampled from VECTORS\n"
@@ -110,8 +120,9 @@ static int write_rest(const struct vec_set *set, const uint32_t *rows, uint64_t 
 {
 	struct vec_write how = {.type = vec_set_type(set)};
 	struct io_file f;
-	if (vec_format_of_path(o.hold_out, &how.format) != 0)
-		return err_set(err, ERR_USAGE, "cannot tell the format of '%s' by its suffix",
+	if (vec_format_of_path(o.hold_out, &how.format) != 0 ||
+	    !vec_format_is_written(how.format))
+		return err_set(err, ERR_USAGE, "cannot tell a format to write '%s' in by its suffix",
 			       o.hold_out);
 	uint64_t *rest = malloc((set->rows - n) * sizeof *rest), kept = 0, next = 0;
 	if (!rest)
@@ -147,15 +158,31 @@ static int hold_out(struct evalset *e, struct vec_set *set, struct err *err)
 	free(rows);
 	if (ret == 0) {
 		vec_set_release(set);
-		ret = vec_set_open(set, &o.hold_out, 1, VEC_BY_SUFFIX, err);
+		ret = vec_set_open(set, &o.hold_out, 1, &(struct vec_input){0}, err);
 	}
 	return ret;
+}
+
+/* The format of the queries' file is its own; columns are named for both, as far as both have
+ * any. */
+static struct vec_input queries_input(void)
+{
+	enum vec_format format;
+	struct vec_input how = {0};
+	if (o.from)
+		return (struct vec_input){.format = VEC_HDF5, .column = "test"};
+	if (vec_format_of_path(o.queries, &format) == 0 && vec_format_has_columns(format)) {
+		how.column = o.in.column;
+		how.id_column = o.in.id_column;
+	}
+	return how;
 }
 
 static int from_file(struct evalset *e, struct err *err)
 {
 	struct vec_set queries;
-	int ret = vec_set_open(&queries, &o.queries, 1, VEC_BY_SUFFIX, err);
+	struct vec_input how = queries_input();
+	int ret = vec_set_open(&queries, &o.queries, 1, &how, err);
 	if (ret == 0 && queries.rows == 0)
 		ret = err_set(err, ERR_DATA, "'%s' has no queries", o.queries);
 	if (ret == 0)
@@ -282,6 +309,22 @@ static int make_queries(struct evalset *e, struct vec_set *set, struct err *err)
 	return o.hold_out ? hold_out(e, set, err) : sample(e, set, err);
 }
 
+/* ---- answers that are given ---- */
+
+static int take_given(struct evalset *e, struct make_truth *how, bool metric_known, struct err *err)
+{
+	struct vec_input in = {0};
+	struct vec_set rows;
+	if (o.from)
+		in = (struct vec_input){.format = VEC_HDF5, .column = "neighbors"};
+	int ret = vec_set_open(&rows, &o.answers, 1, &in, err);
+	if (ret == 0)
+		ret = evalset_take_truth(
+		    e, how, &(struct given_answers){&rows, o.answers, metric_known}, err);
+	vec_set_release(&rows);
+	return ret;
+}
+
 /* ---- the rest of the record ---- */
 
 static int set_text(char **to, const char *text, struct err *err)
@@ -404,18 +447,20 @@ static int check_outputs(const struct vec_set *set, struct err *err)
 
 static void check_options(void)
 {
-	int sources = !!o.queries + !!o.texts + !!o.hold_out + !!o.refresh + !!o.info;
+	int sources = !!o.queries + !!o.texts + !!o.hold_out + !!o.refresh + !!o.info + !!o.from;
 	struct err err;
 	if (sources > 1)
-		cli_usage(&cli, "only one of --queries, --texts, --hold-out, --refresh and --info "
-				"can be meant");
+		cli_usage(&cli, "only one of --queries, --from, --texts, --hold-out, --refresh and "
+				"--info can be meant");
+	if (o.answers && !o.queries)
+		cli_usage(&cli, "--answers are those of --queries");
 	if (o.save && o.output)
 		cli_usage(&cli, "only one of --save and --output can be meant");
 	if (o.save && catalog_check_name("eval set", o.save, &err) != 0)
 		cli_usage(&cli, "%s", err.msg);
 	if (o.index && catalog_check_name("index", o.index, &err) != 0)
 		cli_usage(&cli, "%s", err.msg);
-	if (!o.refresh && !o.info && cli.n_operands == 0)
+	if (!o.refresh && !o.info && !o.from && cli.n_operands == 0)
 		cli_usage(&cli, "no operand");
 	if ((o.embed.embedder || o.embed.url) && !o.texts && !o.refresh)
 		cli_usage(&cli, "--embedder and --url are for --texts and --refresh");
@@ -519,11 +564,19 @@ int main(int argc, char **argv)
 		ret = print_info(&operands, &e, &err);
 		goto out;
 	}
+	if (o.from) {
+		o.queries = o.answers = o.from;
+		if (n_vectors == 0) {
+			vectors = &o.from;
+			n_vectors = 1;
+			o.in.format = VEC_HDF5;
+		}
+	}
 	if (o.refresh &&
 	    (open_refreshed(&operands, &e, &known_k, &save, &vectors, &n_vectors, &err) != 0 ||
 	     (save && lock_index(&operands, &e, &lock, &err) != 0)))
 		goto out;
-	if (operand_vectors(&operands, vectors, n_vectors, (enum vec_format)o.format, &set, &meta,
+	if (operand_vectors(&operands, vectors, n_vectors, &o.in, &set, &meta,
 			    &err) != 0 ||
 	    check_outputs(&set, &err) != 0)
 		goto out;
@@ -556,7 +609,9 @@ int main(int argc, char **argv)
 	ret = fresh < 0 ? -1 : 0;
 	if (fresh == 0) {
 		cli_progress_start(&progress, &cli, "compared rows:");
-		ret = evalset_make_truth(&e, &how, &err);
+		ret = o.answers
+			  ? take_given(&e, &how, o.metric >= 0 || meta.has_metric, &err)
+			  : evalset_make_truth(&e, &how, &err);
 		cli_progress_end(&progress);
 	}
 	if (ret == 0 && (!save || o.save || !fresh))
@@ -566,7 +621,9 @@ int main(int argc, char **argv)
 	if (ret == 0 && !fresh)
 		cli_note(&cli, "%llu queries, k=%u, metric %s, over %llu vectors%s",
 			 (unsigned long long)e.n, e.k, vec_metric_name(e.metric),
-			 (unsigned long long)set.rows, how.reused ? ": answers known already" : "");
+			 (unsigned long long)set.rows, how.reused  ? ": answers known already"
+			 : o.answers ? ": answers given, and checked"
+				     : "");
 out:
 	evalset_release(&e);
 	embedding_release(&known);

@@ -16,7 +16,8 @@ static struct {
 	uint32_t rung; /* of --config: build only so many rows */
 	uint32_t m, ef_construction, ef_search, threads;
 	uint64_t seed;
-	int metric, format, storage, like;
+	struct vec_input in;
+	int metric, storage, like;
 	const char *config, *output, *store, *append;
 	struct cli_list rungs;
 } o = {.seed = UINT64_MAX, .metric = -1, .storage = HNSW_AUTO, .like = -1};
@@ -44,7 +45,7 @@ static const struct cli_opt opts[] = {
      &o.rungs, 1, 2147483647.0, NULL},
     {0, "append", "OLD", "insert the vectors into the index in file OLD, which stays as it is",
      CLI_STR, &o.append, 0, 0, NULL},
-    CLI_OPT_FORMAT(&o.format),
+    CLI_OPTS_INPUT(o.in),
     CLI_OPT_THREADS(&o.threads, "all cores"),
     CLI_OPT_STORE(&o.store),
 };
@@ -229,7 +230,7 @@ static struct hnsw *open_old(struct hnsw_params *params, struct err *err)
 	check_number("ef-construction", o.ef_construction, o.ef_construction,
 		     params->ef_construction);
 	check_number("seed", o.seed != UINT64_MAX, o.seed, params->seed);
-	check_name("metric", o.metric >= 0, o.metric >= 0 ? vec_metric_names[o.metric] : "",
+	check_name("metric", o.metric >= 0, o.metric >= 0 ? vec_metric_name((enum vec_metric)o.metric) : "",
 		   vec_metric_name(params->metric));
 	check_name("storage", o.storage != HNSW_AUTO, hnsw_storage_names[o.storage],
 		   hnsw_storage_names[params->storage]);
@@ -359,7 +360,7 @@ int main(int argc, char **argv)
 		goto out;
 	if (o.append ? !(old = open_old(&params, &err)) : choose_params(&params, &err) != 0)
 		goto out;
-	if (operand_vectors(&operands, cli.operand, cli.n_operands, (enum vec_format)o.format, &set,
+	if (operand_vectors(&operands, cli.operand, cli.n_operands, &o.in, &set,
 			    &meta, &err) != 0 ||
 	    check_outputs(&set, &err) != 0)
 		goto out;

@@ -14,7 +14,8 @@ static const char *const label_names[] = {"id", "row", NULL};
 static const char *format_names[VEC_FORMATS + HNSW_FORMATS + 1];
 
 static struct {
-	int from, to, type, metric, labels;
+	struct vec_input in;
+	int to, type, metric, labels;
 	const char *output, *ids;
 	bool header;
 	uint64_t skip, count, sample, seed;
@@ -23,8 +24,9 @@ static struct {
 static const struct cli_opt opts[] = {
     {'o', "output", "FILE", "where to write (default: stdout; an index needs a file)", CLI_STR,
      &o.output, 0, 0, NULL},
-    {0, "from", "NAME", "format of the input (default: by suffix; stdin: jsonl)", CLI_NAME, &o.from,
-     0, 0, format_names},
+    {0, "from", "NAME", "format of the input (default: by suffix; stdin: jsonl)", CLI_NAME,
+     &o.in.format, 0, 0, format_names},
+    CLI_OPTS_COLUMNS(o.in),
     {0, "to", "NAME", "format of the output (default: by suffix; stdout: jsonl)", CLI_NAME, &o.to,
      0, 0, format_names},
     {0, "type", "NAME", "element type in npy and hvec (default: that of the input)", CLI_NAME,
@@ -70,6 +72,9 @@ static int write_vectors(const struct vec_set *set, struct err *err)
 			       "a sample has the ids of its rows, which format %s does not keep: "
 			       "write jsonl, text-words or hvec",
 			       vec_format_names[how.format]);
+	if (!vec_format_is_written(how.format))
+		return err_set(err, ERR_USAGE, "format %s is only read, not written",
+			       vec_format_names[how.format]);
 	how.type = o.type >= 0 ? (enum vec_type)o.type : vec_set_type(set);
 	if (o.skip > set->rows)
 		o.skip = set->rows;
@@ -108,7 +113,7 @@ static int write_rows(const struct vec_set *set, struct err *err)
 static int convert_vectors(struct err *err)
 {
 	struct vec_set set;
-	int ret = vec_set_open(&set, cli.operand, cli.n_operands, (enum vec_format)o.from, err);
+	int ret = vec_set_open(&set, cli.operand, cli.n_operands, &o.in, err);
 	if (ret == 0)
 		ret = vec_set_check_output(&set, output(), err);
 	if (ret == 0 && o.ids)
@@ -164,7 +169,7 @@ static void add_suffix(int *format, const char *path)
 
 static void check_options(void)
 {
-	bool from = o.from >= FORMAT_INDEX, to = o.to >= FORMAT_INDEX;
+	bool from = o.in.format >= FORMAT_INDEX, to = o.to >= FORMAT_INDEX;
 	if (to && !from)
 		cli_usage(&cli, "vectors do not become an index here: use hnsw-build");
 	if (from && (cli.n_operands != 1 || strcmp(cli.operand[0], "-") == 0))
@@ -173,13 +178,15 @@ static void check_options(void)
 		cli_usage(&cli, "an index cannot be written to standard output: say -o FILE");
 	if (to && (o.skip || o.count != UINT64_MAX || o.sample || o.type >= 0 || o.header))
 		cli_usage(&cli, "--skip, --count, --sample, --type and --header are for vectors");
+	if (from && (o.in.column || o.in.id_column))
+		cli_usage(&cli, "--column and --id-column are for files of vectors");
 	if (o.seed != UINT64_MAX && !o.sample)
 		cli_usage(&cli, "--seed is that of a --sample");
 	if (!to && o.labels)
 		cli_usage(&cli, "--labels is for writing an index");
-	if (o.metric >= 0 && (!from || o.from == FORMAT_INDEX + HNSW_OURS))
+	if (o.metric >= 0 && (!from || o.in.format == FORMAT_INDEX + HNSW_OURS))
 		cli_usage(&cli, "--metric is for reading an index of another library");
-	if (o.ids && o.from == FORMAT_INDEX + HNSW_OURS)
+	if (o.ids && o.in.format == FORMAT_INDEX + HNSW_OURS)
 		cli_usage(&cli, "the index has its ids: --ids cannot change them");
 }
 
@@ -189,13 +196,13 @@ int main(int argc, char **argv)
 	memcpy(format_names, vec_format_names, VEC_FORMATS * sizeof *format_names);
 	memcpy(format_names + FORMAT_INDEX, hnsw_format_names, HNSW_FORMATS * sizeof *format_names);
 	cli_parse(&cli, argc, argv, 1, SIZE_MAX);
-	add_suffix(&o.from, cli.operand[0]);
+	add_suffix(&o.in.format, cli.operand[0]);
 	add_suffix(&o.to, o.output);
 	check_options();
 	int ret = io_check_output(output(), o.ids, &err);
 	if (ret == 0)
-		ret = o.from >= FORMAT_INDEX
-			  ? convert_index((enum hnsw_format)(o.from - FORMAT_INDEX), &err)
+		ret = o.in.format >= FORMAT_INDEX
+			  ? convert_index((enum hnsw_format)(o.in.format - FORMAT_INDEX), &err)
 			  : convert_vectors(&err);
 	return cli_finish(&cli, ret == 0 ? 0 : cli_error(&cli, &err));
 }

@@ -6,7 +6,7 @@
 
 static struct {
 	bool check, vectors;
-	int format;
+	struct vec_input in;
 	const char *store;
 } o;
 
@@ -15,7 +15,7 @@ static const struct cli_opt opts[] = {
      CLI_FLAG, &o.check, 0, 0, NULL},
     {0, "vectors", NULL, "the operands are vectors: print their number, dimension and digest",
      CLI_FLAG, &o.vectors, 0, 0, NULL},
-    CLI_OPT_FORMAT(&o.format),
+    CLI_OPTS_INPUT(o.in),
     CLI_OPT_STORE(&o.store),
 };
 
@@ -77,7 +77,7 @@ static int print_vectors(struct operands *operands, struct err *err)
 	char digest[DIGEST_TEXT_MAX];
 	struct par *par = par_new(cli_threads(0), err);
 	int ret = par ? operand_vectors(operands, cli.operand, cli.n_operands,
-					(enum vec_format)o.format, &set, NULL, err)
+					&o.in, &set, NULL, err)
 		      : -1;
 	if (ret == 0) {
 		ret = vec_set_digest(&set, par, &d, err);

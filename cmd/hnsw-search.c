@@ -12,6 +12,7 @@
 #include "catalog/operand.h"
 #include "cli/cli.h"
 #include "json/write.h"
+#include "pack/pack.h"
 
 #define BLOCK 1024	       /* queries that are answered together */
 #define CHUNK 4		       /* of these by a thread at a time */
@@ -20,7 +21,8 @@
 
 static struct {
 	uint32_t k, ef, threads;
-	int format, vectors;
+	struct vec_input in;
+	int vectors;
 	double sample;
 	bool exact, load, texts;
 	const char *prefix, *output, *log, *store;
@@ -45,7 +47,7 @@ static const struct cli_opt opts[] = {
     {0, "sample", "SHARE", "log only this share of them, drawn at random (default 1)", CLI_F64,
      &o.sample, 0, 1, NULL},
     CLI_OPT_VECTORS(&o.vectors),
-    CLI_OPT_FORMAT(&o.format),
+    CLI_OPTS_INPUT(o.in),
     CLI_OPT_THREADS(&o.threads, "1"),
     CLI_OPT_STORE(&o.store),
 };
@@ -96,7 +98,7 @@ static struct {
 static int worker_init(struct worker *w, const struct hnsw *index, uint32_t dim,
 		       const struct dist_kernels *kernels, struct err *err)
 {
-	w->line = vec_line_new(err);
+	w->line = vec_line_new(&o.in, err);
 	w->row = mem_array(dim, sizeof *w->row, err);
 	w->hit = mem_array(o.k, sizeof *w->hit, err);
 	return w->line && w->row && w->hit ? hnsw_scratch_init(&w->scratch, index, kernels, err)
@@ -307,7 +309,7 @@ static int block_run(struct block *b, struct err *err)
 static int answer_file(struct block *b, const char *path, struct err *err)
 {
 	struct vec_set set;
-	int ret = vec_set_open(&set, &path, 1, (enum vec_format)o.format, err);
+	int ret = vec_set_open(&set, &path, 1, &o.in, err);
 	if (ret == 0 && set.rows && set.dim != b->dim)
 		ret = err_set(err, ERR_DATA, "'%s' has dimension %u, the index has %u", path,
 			      set.dim, b->dim);
@@ -449,11 +451,12 @@ static int answer_texts(struct block *b, struct operands *operands, const char *
 /* JSONL is read line by line, whatever it comes from; the rest is mapped. */
 static int answer_queries(struct block *b, const char *queries, struct err *err)
 {
-	enum vec_format format = (enum vec_format)o.format;
+	enum vec_format format = (enum vec_format)o.in.format;
+	size_t ignored;
 	bool from_stdin = strcmp(queries, "-") == 0;
 	if (format == VEC_BY_SUFFIX && vec_format_of_path(queries, &format) != 0)
 		format = VEC_BY_SUFFIX;
-	if (format != VEC_JSONL)
+	if (format != VEC_JSONL || pack_of_path(queries, &ignored) != PACK_NONE)
 		return answer_file(b, queries, err);
 	int fd = from_stdin ? 0 : io_open_input(queries, err);
 	int ret = fd < 0 ? -1 : answer_stream(b, fd, from_stdin ? "stdin" : queries, err);
@@ -481,8 +484,8 @@ static int check_output(const char *queries, struct err *err)
 static void check_options(void)
 {
 	struct err err;
-	if (o.texts && o.format)
-		cli_usage(&cli, "--format is for vectors, not for texts");
+	if (o.texts && (o.in.format || o.in.column || o.in.id_column))
+		cli_usage(&cli, "--format, --column and --id-column are for vectors, not for texts");
 	if (o.texts && operand_is_file(cli.operand[0], &err) > 0)
 		cli_usage(&cli, "--texts is for an index of the store, not for a file: let embed "
 				"make vectors of them");

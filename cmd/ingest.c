@@ -11,7 +11,8 @@
 
 static struct {
 	const char *batch_id, *bucket, *ids, *store;
-	int format, metric;
+	struct vec_input in;
+	int metric;
 	double wait;
 	bool replace, dry_run;
 	struct embed_options embed;
@@ -28,7 +29,7 @@ static const struct cli_opt opts[] = {
      0, 0, NULL},
     {0, "metric", "NAME", "what the vectors are made for: cosine, l2 or ip", CLI_NAME, &o.metric, 0, 0,
      vec_metric_names},
-    CLI_OPT_FORMAT(&o.format),
+    CLI_OPTS_INPUT(o.in),
     CLI_OPTS_EMBED(o.embed),
     CLI_OPT_WAIT(&o.wait, "600"),
     CLI_OPT_DRY_RUN(&o.dry_run),
@@ -105,7 +106,7 @@ static int open_rows(struct vec_set *rows, const char *const *paths, size_t n,
 		     struct embedding *from, struct err *err)
 {
 	if (!o.embed.embedder)
-		return vec_set_open(rows, paths, n, (enum vec_format)o.format, err);
+		return vec_set_open(rows, paths, n, &o.in, err);
 	struct embed_setup setup = {.options = &o.embed,
 				    EMBED_SETUP_ENV,
 				    .store_url = cli_store(o.store),
@@ -141,8 +142,8 @@ int main(int argc, char **argv)
 	struct embedding from = {0};
 	cli_parse(&cli, argc, argv, 1, SIZE_MAX);
 	c.warn = cli_warn_to(&cli);
-	if (o.embed.embedder && o.format)
-		cli_usage(&cli, "--format is for vectors, not for texts");
+	if (o.embed.embedder && (o.in.format || o.in.column || o.in.id_column))
+		cli_usage(&cli, "--format, --column and --id-column are for vectors, not for texts");
 	if (!o.embed.embedder && (o.embed.url || o.embed.model))
 		cli_usage(&cli, "--url and --model are for texts: say which --embedder");
 	bool files = cli.n_operands > 1;

@@ -65,7 +65,7 @@ static int copy_vectors(struct cycle *c, struct err *err)
 	const char *index = c->event->index_name;
 	struct vec_set set;
 	struct index_meta m;
-	if (operand_vectors(&operands, &index, 1, VEC_BY_SUFFIX, &set, &m, err) != 0)
+	if (operand_vectors(&operands, &index, 1, &(struct vec_input){0}, &set, &m, err) != 0)
 		return -1;
 	int ret = write_vectors(&set, c->vectors_path.data, err);
 	c->metric = m.has_metric ? vec_metric_name(m.metric) : NULL;

@@ -112,6 +112,16 @@ bool span_same(struct span a, struct span b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+bool span_is_word(struct span a, const char *words)
+{
+	for (size_t n; *words; words += n + (words[n] == ' ')) {
+		n = strcspn(words, " ");
+		if (n && span_same(a, (struct span){words, n}))
+			return true;
+	}
+	return false;
+}
+
 size_t text_mark(struct span s)
 {
 	if (s.n >= 3 && memcmp(s.p, "\xEF\xBB\xBF", 3) == 0)

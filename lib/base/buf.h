@@ -58,6 +58,9 @@ static inline bool span_is(struct span a, const char *s)
 
 bool span_same(struct span a, struct span b);
 
+/* Whether it is one of the words of a text with blanks between. */
+bool span_is_word(struct span a, const char *words);
+
 /*
  * Length of the byte order mark of UTF-8 that a text begins with, 0 if there is none, or
  * TEXT_MARK_WIDE if the text begins with that of UTF-16 (or UTF-32).

@@ -237,6 +237,18 @@ static int too_long(const struct io_lines *l, struct err *err)
 		       (unsigned long long)l->number + 1, l->max);
 }
 
+static int read_some(struct io_lines *l, size_t *got, struct err *err)
+{
+	ssize_t n;
+	if (l->read)
+		return l->read(l->ctx, l->data + l->len, l->cap - l->len, got, err);
+	IO_RETRY(n, read(l->fd, l->data + l->len, l->cap - l->len));
+	if (n < 0)
+		return err_sys(err, "cannot read '%s'", l->name);
+	*got = (size_t)n;
+	return 0;
+}
+
 /* Read once more: 1 something came, 0 end, -1 error. */
 static int fill(struct io_lines *l, struct err *err)
 {
@@ -256,15 +268,14 @@ static int fill(struct io_lines *l, struct err *err)
 		l->data = data;
 		l->cap *= 2;
 	}
-	ssize_t n;
-	IO_RETRY(n, read(l->fd, l->data + l->len, l->cap - l->len));
-	if (n < 0)
-		return err_sys(err, "cannot read '%s'", l->name);
-	if (n == 0)
+	size_t got;
+	if (read_some(l, &got, err) != 0)
+		return -1;
+	if (got == 0)
 		l->eof = true;
-	l->len += (size_t)n;
+	l->len += got;
 	memset(l->data + l->len, 0, NUM_PADDING);
-	return n > 0;
+	return got > 0;
 }
 
 /* Leave out a byte order mark; one further down is that of a file put behind another. */

@@ -79,6 +79,9 @@ struct io_lines {
 	char *data;
 	size_t pos, len, cap, max;
 	bool eof;
+	/* What reads instead of read(2), if not NULL, up to ${size} bytes; ${got}: 0 at the end. */
+	int (*read)(void *ctx, void *p, size_t size, size_t *got, struct err *err);
+	void *ctx;
 };
 
 /* ${max}: longest line that is accepted; longer ones are ERR_DATA. */

@@ -53,7 +53,7 @@ static int check_repeated(struct store *s, const struct dataset_append *a, const
 	int ret = dataset_batch_path(s, a->dataset, batch, &path, err);
 	const char *file = path.data;
 	if (ret == 0)
-		ret = vec_set_open(&there, &file, 1, VEC_HVEC, err);
+		ret = vec_set_open(&there, &file, 1, &(struct vec_input){.format = VEC_HVEC}, err);
 	if (ret == 0)
 		ret = digest_rows(a->rows, &mine, err) || digest_rows(&there, &its, err) ? -1 : 0;
 	if (ret == 0 && (there.rows != a->rows->rows || mine.hi != its.hi || mine.lo != its.lo ||

@@ -229,7 +229,7 @@ static int open_from(const struct batch_list *l, size_t cached, const char *cach
 		file[at++] = cache_path;
 	for (size_t i = cached; i < l->path.count; i++)
 		file[at++] = l->path.name[i];
-	int ret = vec_set_open_newest(out, file, n, VEC_HVEC, err);
+	int ret = vec_set_open_newest(out, file, n, &(struct vec_input){.format = VEC_HVEC}, err);
 	free(file);
 	return ret;
 }

@@ -98,7 +98,7 @@ int operand_embedding(struct operands *o, const char *name, struct embedding *ou
 }
 
 int operand_vectors(struct operands *o, const char *const *operand, size_t count,
-		    enum vec_format format, struct vec_set *out, struct index_meta *meta,
+		    const struct vec_input *how, struct vec_set *out, struct index_meta *meta,
 		    struct err *err)
 {
 	struct index_meta own = {0};
@@ -107,7 +107,10 @@ int operand_vectors(struct operands *o, const char *const *operand, size_t count
 		*meta = (struct index_meta){0};
 	int files = all_files(operand, count, err);
 	if (files != 0)
-		return files < 0 ? -1 : vec_set_open(out, operand, count, format, err);
+		return files < 0 ? -1 : vec_set_open(out, operand, count, how, err);
+	if (how->column || how->id_column)
+		return err_set(err, ERR_USAGE, "'%s' is no file, which columns are named of",
+			       operand[0]);
 	int ret = open_dataset(o, operand[0], out, &own, err);
 	if (meta && ret == 0)
 		*meta = own;

@@ -29,7 +29,7 @@ void operands_release(struct operands *o);
  * is filled if the first operand is a registered index, else empty; release it.
  */
 int operand_vectors(struct operands *o, const char *const *operand, size_t count,
-		    enum vec_format format, struct vec_set *out, struct index_meta *meta,
+		    const struct vec_input *how, struct vec_set *out, struct index_meta *meta,
 		    struct err *err) MUST_CHECK;
 
 /* Where the vectors of a registered index or a dataset of that name come from; release it.  1; 0: it

@@ -207,16 +207,26 @@ static void parse_list(const struct cli *c, const struct cli_opt *o, const char 
 	}
 }
 
+/* The names of one value, for a message. */
+static void add_names(struct buf *out, const char *names)
+{
+	while (*names) {
+		size_t n = strcspn(names, " ");
+		buf_addf(out, "%s%.*s", out->len ? ", " : "", (int)n, names);
+		names += n + (names[n] == ' ');
+	}
+}
+
 static void parse_one_of(const struct cli *c, const struct cli_opt *o, const char *text)
 {
 	struct buf all = BUF_INIT;
 	for (int i = 0; o->names[i]; i++) {
-		if (strcmp(o->names[i], text) == 0) {
+		if (span_is_word(span_of(text), o->names[i])) {
 			*(int *)o->to = i;
 			buf_release(&all);
 			return;
 		}
-		buf_addf(&all, "%s%s", i ? ", " : "", o->names[i]);
+		add_names(&all, o->names[i]);
 	}
 	cli_usage(c, "bad value '%s' for --%s: expected one of %s", text, o->name,
 		  buf_span(&all).p);

@@ -36,7 +36,8 @@ struct cli_opt {
 	enum cli_kind kind;
 	void *to;
 	double min, max;
-	const char *const *names; /* CLI_NAME only; ends with NULL */
+	/* CLI_NAME only; ends with NULL.  Several names of the same have blanks between. */
+	const char *const *names;
 };
 
 /* Options that several programs share, so that they are spelled and explained alike. */
@@ -80,11 +81,19 @@ struct cli_opt {
 			"memory", "disk", NULL                                                   \
 		}                                                                                \
 	}
-#define CLI_OPT_FORMAT(to)                                                                       \
-	{                                                                                        \
-		0, "format", "NAME", "format of the vectors (default: by suffix; stdin: jsonl)", \
-		    CLI_NAME, to, 0, 0, vec_format_names                                         \
-	}
+/* How vectors are read; ${in} is a struct vec_input. */
+#define CLI_OPTS_INPUT(in)                                                                         \
+	CLI_OPT(0, "format", "NAME", "format of the vectors (default: by suffix; stdin: jsonl)",   \
+		CLI_NAME, &(in).format, 0, 0, vec_format_names),                                   \
+	    CLI_OPTS_COLUMNS(in)
+#define CLI_OPTS_COLUMNS(in)                                                                       \
+	CLI_OPT(0, "column", "NAME",                                                               \
+		"the column (data set, tensor, array) of the vectors, where there are several",    \
+		CLI_STR, &(in).column, 0, 0, NULL),                                                \
+	    CLI_OPT(0, "key", "NAME", "the same of jsonl (default: vector)", CLI_STR,              \
+		    &(in).column, 0, 0, NULL),                                                     \
+	    CLI_OPT(0, "id-column", "NAME", "the column or key of the ids (default: id); '' for none", CLI_STR,         \
+		    &(in).id_column, 0, 0, NULL)
 #define CLI_OPT_THREADS(to, why)                                                              \
 	{                                                                                     \
 		't', "threads", "N", "threads (default: " why ")", CLI_U32, to, 1, 1024, NULL \

@@ -95,6 +95,31 @@ static int reuse_answers(struct evalset *e, struct make_truth *how, const struct
 	return evalset_limit_k(e, k, err) == 0 ? 1 : -1;
 }
 
+/* The answers are there: say what they are and what they belong to. */
+static int seal(struct evalset *e, const struct make_truth *how, const struct digest *vectors,
+		struct err *err)
+{
+	struct id_source source = {how->base->rows, id_of, how->base};
+	struct digest sum = *vectors;
+	digest_take(&sum, vec_shape_digest(how->base->dim, how->base->rows));
+	if (vec_set_unchanged(how->base, 0, &sum, err) != 0)
+		return -1;
+	truth_digest(e, how, vectors, e, e->k, e->truth_digest);
+	digest_text(*vectors, e->vectors_digest);
+	eval_ids_digest(&source, how->base->id_end != NULL, e->ids_digest);
+	e->metric = how->metric;
+	e->has_metric = true;
+	e->truth_built = evalset_without_vector(e, false) < e->n;
+	return 0;
+}
+
+int evalset_seal_truth(struct evalset *e, const struct make_truth *how, struct err *err)
+{
+	struct digest digest;
+	return vec_set_digest(how->base, how->par, &digest, err) == 0 ? seal(e, how, &digest, err)
+								      : -1;
+}
+
 int evalset_make_truth(struct evalset *e, struct make_truth *how, struct err *err)
 {
 	struct id_source source = {how->base->rows, id_of, how->base};
@@ -136,17 +161,7 @@ int evalset_make_truth(struct evalset *e, struct make_truth *how, struct err *er
 	if (reused < 0 || (!reused && (truth_compute(&job, rows, err) != 0 ||
 				       keep_answers(e, how->base, query, n, rows, err) != 0)))
 		goto out;
-	struct digest sum = digest;
-	digest_take(&sum, vec_shape_digest(how->base->dim, how->base->rows));
-	if (vec_set_unchanged(how->base, 0, &sum, err) != 0)
-		goto out;
-	truth_digest(e, how, &digest, e, e->k, e->truth_digest);
-	digest_text(digest, e->vectors_digest);
-	eval_ids_digest(&source, how->base->id_end != NULL, e->ids_digest);
-	e->metric = how->metric;
-	e->has_metric = true;
-	e->truth_built = n > 0;
-	ret = 0;
+	ret = seal(e, how, &digest, err);
 out:
 	free(query);
 	free(exclude);

@@ -26,6 +26,10 @@ struct make_truth {
  */
 int evalset_make_truth(struct evalset *e, struct make_truth *how, struct err *err) MUST_CHECK;
 
+/* The same without computing: the answers that ${e} has are taken for those of how->metric. */
+int evalset_seal_truth(struct evalset *e, const struct make_truth *how,
+		       struct err *err) MUST_CHECK;
+
 /* Row numbers of a seeded sample of ${count} of ${rows}, increasing; free() it. */
 uint32_t *evalset_sample(uint64_t seed, uint32_t rows, uint32_t count, struct err *err) MUST_CHECK;
 

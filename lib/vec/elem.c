@@ -7,7 +7,9 @@
 #include "vec/half.h"
 
 const char *const vec_type_names[] = {"f32", "f64", "f16", "u8", "i8", "i32", NULL};
-const char *const vec_metric_names[] = {"l2", "cosine", "ip", NULL};
+const char *const vec_metric_names[] = {"l2 euclidean", "cosine angular", "ip", NULL};
+
+static const char *const metric_names[VEC_METRICS] = {"l2", "cosine", "ip"};
 
 static const size_t type_bytes[VEC_TYPES] = {4, 8, 2, 1, 1, 4};
 
@@ -23,13 +25,13 @@ const char *vec_type_name(enum vec_type t)
 
 const char *vec_metric_name(enum vec_metric m)
 {
-	return vec_metric_names[m];
+	return metric_names[m];
 }
 
 int vec_metric_parse(struct span name, enum vec_metric *out)
 {
 	for (int i = 0; i < VEC_METRICS; i++)
-		if (span_is(name, vec_metric_names[i])) {
+		if (span_is_word(name, vec_metric_names[i])) {
 			*out = (enum vec_metric)i;
 			return 0;
 		}

@@ -15,7 +15,7 @@ enum vec_type { VEC_F32, VEC_F64, VEC_F16, VEC_U8, VEC_I8, VEC_I32, VEC_TYPES };
 
 enum vec_metric { VEC_L2, VEC_COSINE, VEC_IP, VEC_METRICS };
 
-/* Names by number, NULL at the end. */
+/* Names by number, NULL at the end; one that has several has blanks between them. */
 extern const char *const vec_type_names[];
 extern const char *const vec_metric_names[];
 

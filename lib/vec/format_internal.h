@@ -27,10 +27,28 @@ int vec_read_npy(struct vec_found *f, struct span data, const char *name,
 int vec_read_hvec(struct vec_found *f, struct span data, const char *name,
 		  struct err *err) MUST_CHECK;
 
-/* Text formats: read from a descriptor to its end. */
-int vec_read_jsonl(struct vec_found *f, int fd, const char *name, struct err *err) MUST_CHECK;
-int vec_read_text(struct vec_found *f, bool words, int fd, const char *name,
+/* Formats whose rows are taken out of a file; ${map}, if it is mapped, forgets what was read. */
+int vec_read_parquet(struct vec_found *f, struct span data, const struct io_map *map,
+		     const struct vec_input *how, const char *name, struct err *err) MUST_CHECK;
+
+int vec_read_hdf5(struct vec_found *f, struct span data, const struct vec_input *how,
+		  const char *name, struct err *err) MUST_CHECK;
+
+int vec_read_safetensors(struct vec_found *f, struct span data, const struct vec_input *how,
+			 const char *name, struct err *err) MUST_CHECK;
+int vec_read_npz(struct vec_found *f, struct span data, const struct vec_input *how,
+		 const char *name, struct err *err) MUST_CHECK;
+
+/* Text formats: read line by line to the end. */
+int vec_read_jsonl(struct vec_found *f, const struct vec_input *how, struct io_lines *lines,
+		   struct err *err) MUST_CHECK;
+int vec_read_text(struct vec_found *f, bool words, struct io_lines *lines,
 		  struct err *err) MUST_CHECK;
+int vec_read_table(struct vec_found *f, const struct vec_input *how, struct io_lines *lines,
+		   struct err *err) MUST_CHECK;
+
+/* Put file and line before what is wrong with that line; -1. */
+int vec_line_fails(const struct io_lines *lines, struct err *err);
 
 /* Whether a token of a text file is a finite number; padded as a line is. */
 bool vec_text_number(struct span token, float *v);

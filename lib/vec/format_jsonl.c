@@ -75,10 +75,22 @@ static int read_values(struct scan *s, struct values *out, struct err *err)
 	}
 }
 
-/* One line.  ${id}: as written between its quotes, or a number's text, or p NULL. */
-static int read_json_line(struct span line, struct values *values, struct span *id, bool *id_quoted,
-			  struct err *err)
+/* The keys that are read; "": none. */
+static const char *vector_key(const struct vec_input *how)
 {
+	return how->column ? how->column : "vector";
+}
+
+static const char *id_key(const struct vec_input *how)
+{
+	return how->id_column ? how->id_column : "id";
+}
+
+/* One line.  ${id}: as written between its quotes, or a number's text, or p NULL. */
+static int read_json_line(const struct vec_input *how, struct span line, struct values *values,
+			  struct span *id, bool *id_quoted, struct err *err)
+{
+	const char *vector = vector_key(how), *ids = id_key(how);
 	struct scan s;
 	struct span key;
 	bool seen = false, text = false;
@@ -91,15 +103,17 @@ static int read_json_line(struct span line, struct values *values, struct span *
 			return -1;
 	} else if (scan_object(&s)) {
 		while (scan_member(&s, &key)) {
-			if (span_is(key, "vector")) {
+			if (scan_text_is(key, span_of(vector))) {
 				if (seen)
-					scan_fail(&s, "key 'vector' given twice");
+					scan_fail(&s, how->column ? "the vector's key given twice"
+								  : "key 'vector' given twice");
 				seen = true;
 				if (read_values(&s, values, err) != 0 && !scan_failed(&s))
 					return -1;
-			} else if (span_is(key, "id")) {
+			} else if (ids[0] && scan_text_is(key, span_of(ids))) {
 				if (id->p)
-					scan_fail(&s, "key 'id' given twice");
+					scan_fail(&s, how->id_column ? "the id's key given twice"
+								     : "key 'id' given twice");
 				else if (scan_peek(&s) == '"')
 					*id_quoted = scan_string(&s, id);
 				else if (scan_peek(&s) == '0')
@@ -115,23 +129,26 @@ static int read_json_line(struct span line, struct values *values, struct span *
 	if (!scan_end(&s))
 		return scan_err(&s, err);
 	if (!seen)
-		return err_set(err, ERR_DATA, "has no key 'vector'%s",
-			       text ? " (texts become vectors with embed)" : "");
+		return err_set(err, ERR_DATA, "has no key '%.100s'%s", vector,
+			       text	     ? " (texts become vectors with embed)"
+			       : how->column ? ""
+					     : " (--key names another)");
 	return 0;
 }
 
-static int take_json_line(struct vec_rows *r, struct span line, struct values *values,
-			  struct err *err)
+static int take_json_line(struct vec_rows *r, const struct vec_input *how, struct span line,
+			  struct values *values, struct err *err)
 {
 	struct span id;
 	bool quoted;
-	if (read_json_line(line, values, &id, &quoted, err) != 0 ||
+	if (read_json_line(how, line, values, &id, &quoted, err) != 0 ||
 	    vec_check_dim(r, values->count, err) != 0)
 		return -1;
 	if (r->rows > 0 && (id.p != NULL) != (r->id_end != NULL))
 		return err_set(err, ERR_DATA,
-			       id.p ? "has an id, though lines before it have none"
-				    : "has no key 'id', though lines before it have");
+			       id.p ? "has an id, though lines before it have none%s"
+				    : "has no key '%s', though lines before it have",
+			       id.p ? "" : id_key(how));
 	float *row = vec_rows_next(r, err);
 	if (!row)
 		return -1;
@@ -145,26 +162,22 @@ static int take_json_line(struct vec_rows *r, struct span line, struct values *v
 	return vec_rows_id(r, err);
 }
 
-int vec_read_jsonl(struct vec_found *f, int fd, const char *name, struct err *err)
+int vec_read_jsonl(struct vec_found *f, const struct vec_input *how, struct io_lines *lines,
+		   struct err *err)
 {
-	struct io_lines lines;
 	struct vec_rows rows = {0};
 	struct values values = {0};
 	struct span line;
 	int got;
-	if (io_lines_init(&lines, fd, name, VEC_LINE_MAX_BYTES, err) != 0)
-		return -1;
-	while ((got = io_lines_next(&lines, &line, err)) > 0) {
+	while ((got = io_lines_next(lines, &line, err)) > 0) {
 		if (vec_line_blank(line))
 			continue;
-		if (take_json_line(&rows, line, &values, err) != 0) {
-			got = err_prefix(err, "'%s' line %llu", name,
-					 (unsigned long long)lines.number);
+		if (take_json_line(&rows, how, line, &values, err) != 0) {
+			got = vec_line_fails(lines, err);
 			break;
 		}
-		vec_rows_line(&rows, lines.number);
+		vec_rows_line(&rows, lines->number);
 	}
-	io_lines_release(&lines);
 	free(values.v);
 	if (got == 0)
 		vec_rows_found(&rows, f);
@@ -175,13 +188,17 @@ int vec_read_jsonl(struct vec_found *f, int fd, const char *name, struct err *er
 /* ---- line by line ---- */
 
 struct vec_line {
+	const struct vec_input *how;
 	struct values values;
 	struct buf id;
 };
 
-struct vec_line *vec_line_new(struct err *err)
+struct vec_line *vec_line_new(const struct vec_input *how, struct err *err)
 {
-	return mem_zeroed(1, sizeof(struct vec_line), err);
+	struct vec_line *l = mem_zeroed(1, sizeof *l, err);
+	if (l)
+		l->how = how;
+	return l;
 }
 
 void vec_line_free(struct vec_line *l)
@@ -198,7 +215,7 @@ int vec_line_read(struct vec_line *l, struct span line, uint32_t dim, const floa
 {
 	struct span raw;
 	bool quoted;
-	if (read_json_line(line, &l->values, &raw, &quoted, err) != 0)
+	if (read_json_line(l->how, line, &l->values, &raw, &quoted, err) != 0)
 		return -1;
 	if (l->values.count != dim)
 		return err_set(err, ERR_DATA, "has dimension %u, expected %u", l->values.count,

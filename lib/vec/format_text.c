@@ -286,11 +286,11 @@ static int next_line(struct io_lines *lines, struct span *line, struct err *err)
 	return got;
 }
 
-static int fail_at(const char *name, uint64_t line, struct err *err)
+/* The same of the line before the one in hand. */
+static int fail_at(const struct io_lines *lines, uint64_t number, struct err *err)
 {
-	return err->code == ERR_DATA
-		   ? err_prefix(err, "'%s' line %llu", name, (unsigned long long)line)
-		   : -1;
+	struct io_lines at = {.name = lines->name, .number = number};
+	return vec_line_fails(&at, err);
 }
 
 /* The first line: a header, or a row. */
@@ -314,30 +314,26 @@ static int take_first_lines(struct text_reader *t, struct io_lines *lines, struc
 			t->header_rows = rows;
 			t->rows.dim = (uint32_t)dim;
 		} else if (got >= 0 && take_line(t, first, number, err) != 0) {
-			got = fail_at(lines->name, number, err);
+			got = fail_at(lines, number, err);
 		}
 	}
 	if (got > 0 && take_line(t, line, lines->number, err) != 0)
-		got = fail_at(lines->name, lines->number, err);
+		got = vec_line_fails(lines, err);
 	free(copy);
 	return got;
 }
 
-int vec_read_text(struct vec_found *f, bool words, int fd, const char *name, struct err *err)
+int vec_read_text(struct vec_found *f, bool words, struct io_lines *lines, struct err *err)
 {
-	struct io_lines lines;
 	struct text_reader t = {.words = words, .named = words};
 	struct span line;
-	if (io_lines_init(&lines, fd, name, VEC_LINE_MAX_BYTES, err) != 0)
-		return -1;
-	int got = take_first_lines(&t, &lines, err);
-	while (got > 0 && (got = next_line(&lines, &line, err)) > 0)
-		if (take_line(&t, line, lines.number, err) != 0)
-			got = fail_at(name, lines.number, err);
+	int got = take_first_lines(&t, lines, err);
+	while (got > 0 && (got = next_line(lines, &line, err)) > 0)
+		if (take_line(&t, line, lines->number, err) != 0)
+			got = vec_line_fails(lines, err);
 	if (got == 0 && t.header_rows && t.header_rows != t.rows.rows)
-		got = err_set(err, ERR_DATA, "'%s' has %llu rows, its first line says %llu", name,
+		got = err_set(err, ERR_DATA, "'%s' has %llu rows, its first line says %llu", lines->name,
 			      (unsigned long long)t.rows.rows, (unsigned long long)t.header_rows);
-	io_lines_release(&lines);
 	if (got == 0)
 		vec_rows_found(&t.rows, f);
 	vec_rows_release(&t.rows);

@@ -12,14 +12,16 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/num.h"
+#include "pack/pack.h"
 #include "vec/format_internal.h"
 
 #define STDIN_NAME "stdin" /* name of the part that was read there */
 #define STDIN_MAX ((size_t)1 << 40)
+#define UNPACK_BYTES ((size_t)1 << 20) /* at once */
 
 const char *const vec_format_names[] = {
     "auto", "fvecs", "bvecs",	   "ivecs", "fbin", "u8bin", "i8bin",
-    "npy",  "text",  "text-words", "jsonl", "hvec", NULL,
+    "npy",  "text",  "text-words", "jsonl", "hvec", "parquet", "hdf5", "safetensors", "npz", "pgvector", "csv", "tsv", NULL,
 };
 
 /* With their dots, blanks between. */
@@ -36,6 +38,13 @@ static const char *const suffixes[VEC_FORMATS] = {
     [VEC_TEXT_WORDS] = "",
     [VEC_JSONL] = ".jsonl .json .ndjson",
     [VEC_HVEC] = ".hvec",
+    [VEC_PARQUET] = ".parquet .pq",
+    [VEC_HDF5] = ".hdf5 .h5",
+    [VEC_SAFETENSORS] = ".safetensors",
+    [VEC_NPZ] = ".npz",
+    [VEC_PGVECTOR] = "",
+    [VEC_CSV] = ".csv",
+    [VEC_TSV] = ".tsv",
 };
 
 _Static_assert(sizeof vec_format_names / sizeof vec_format_names[0] == VEC_FORMATS + 1,
@@ -47,33 +56,48 @@ int vec_format_of_path(const char *path, enum vec_format *out)
 		*out = VEC_JSONL;
 		return 0;
 	}
-	const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
-	if (!dot)
+	size_t end;
+	(void)pack_of_path(path, &end);
+	const char *dot = path + end - (end > 0);
+	while (dot > path && *dot != '.' && dot[-1] != '/')
+		dot--;
+	if (*dot != '.')
 		return -1;
+	size_t length = (size_t)(path + end - dot);
 	for (int i = VEC_BY_SUFFIX + 1; i < VEC_FORMATS; i++) {
-		const char *p = suffixes[i];
-		while (*p) {
-			size_t n = strcspn(p, " ");
-			if (strlen(dot) == n && strncmp(dot, p, n) == 0) {
-				*out = (enum vec_format)i;
-				return 0;
-			}
-			p += n + (p[n] == ' ');
+		if (span_is_word((struct span){dot, length}, suffixes[i])) {
+			*out = (enum vec_format)i;
+			return 0;
 		}
 	}
 	return -1;
 }
 
+static bool is_table(enum vec_format format)
+{
+	return format == VEC_CSV || format == VEC_TSV || format == VEC_PGVECTOR;
+}
+
 bool vec_format_keeps_ids(enum vec_format format)
 {
 	return format == VEC_JSONL || format == VEC_HVEC || format == VEC_TEXT ||
-	       format == VEC_TEXT_WORDS;
+	       format == VEC_TEXT_WORDS || format == VEC_PARQUET || is_table(format);
 }
 
-static int read_binary(struct vec_found *f, enum vec_format format, struct span data,
-		       const char *name, struct err *err)
+bool vec_format_has_columns(enum vec_format format)
 {
-	switch (format) {
+	return format == VEC_JSONL || format >= VEC_PARQUET;
+}
+
+bool vec_format_is_written(enum vec_format format)
+{
+	return format < VEC_PARQUET;
+}
+
+static int read_binary(struct vec_found *f, const struct vec_input *how, struct span data,
+		       const struct io_map *map, const char *name, struct err *err)
+{
+	switch (how->format) {
 	case VEC_FVECS:
 		return vec_read_xvecs(f, VEC_F32, data, name, err);
 	case VEC_BVECS:
@@ -88,6 +112,14 @@ static int read_binary(struct vec_found *f, enum vec_format format, struct span 
 		return vec_read_bin(f, VEC_I8, data, name, err);
 	case VEC_NPY:
 		return vec_read_npy(f, data, name, err);
+	case VEC_PARQUET:
+		return vec_read_parquet(f, data, map, how, name, err);
+	case VEC_HDF5:
+		return vec_read_hdf5(f, data, how, name, err);
+	case VEC_SAFETENSORS:
+		return vec_read_safetensors(f, data, how, name, err);
+	case VEC_NPZ:
+		return vec_read_npz(f, data, how, name, err);
 	default:
 		return vec_read_hvec(f, data, name, err);
 	}
@@ -117,22 +149,71 @@ static int make_rows(const struct maker *m, struct vec_found *f, int fd, const c
 	return ret;
 }
 
-/* Read one file into ${p} and ${f}. */
-static int read_part(struct vec_part *p, struct vec_found *f, int fd, enum vec_format format,
-		     const struct maker *m, struct err *err)
+static bool is_lines(enum vec_format format)
 {
+	return format == VEC_JSONL || format == VEC_TEXT || format == VEC_TEXT_WORDS ||
+	       is_table(format);
+}
+
+static int read_lines(struct vec_found *f, const struct vec_input *how, int fd,
+		      struct pack_stream *unpack, const char *name, struct err *err)
+{
+	struct io_lines lines;
+	if (io_lines_init(&lines, fd, name, VEC_LINE_MAX_BYTES, err) != 0)
+		return -1;
+	if (unpack) {
+		lines.read = pack_stream_read;
+		lines.ctx = unpack;
+	}
+	int ret = how->format == VEC_JSONL	  ? vec_read_jsonl(f, how, &lines, err)
+		  : how->format == VEC_TEXT	  ? vec_read_text(f, false, &lines, err)
+		  : how->format == VEC_TEXT_WORDS ? vec_read_text(f, true, &lines, err)
+						  : vec_read_table(f, how, &lines, err);
+	io_lines_release(&lines);
+	return ret;
+}
+
+int vec_line_fails(const struct io_lines *lines, struct err *err)
+{
+	return err->code == ERR_ENV ? -1
+				    : err_prefix(err, "'%s' line %llu", lines->name,
+						 (unsigned long long)lines->number);
+}
+
+/* A whole compressed file. */
+static int unpack_all(struct pack_stream *s, struct buf *out, struct err *err)
+{
+	size_t got = 1;
+	while (got) {
+		if (!buf_reserve(out, UNPACK_BYTES))
+			return err_nomem(err);
+		if (pack_stream_read(s, out->data + out->len, UNPACK_BYTES, &got, err) != 0)
+			return -1;
+		out->len += got;
+	}
+	return 0;
+}
+
+/* Read one file into ${p} and ${f}; ${unpack}: what reads it, NULL: it is not compressed. */
+static int read_part(struct vec_part *p, struct vec_found *f, int fd, struct pack_stream *unpack,
+		     const struct vec_input *how, const struct maker *m, struct err *err)
+{
+	struct stat st;
 	if (m->read)
 		return make_rows(m, f, fd, p->name, err);
-	if (format == VEC_JSONL)
-		return vec_read_jsonl(f, fd, p->name, err);
-	if (format == VEC_TEXT || format == VEC_TEXT_WORDS)
-		return vec_read_text(f, format == VEC_TEXT_WORDS, fd, p->name, err);
-	struct stat st;
+	if (is_lines((enum vec_format)how->format))
+		return read_lines(f, how, fd, unpack, p->name, err);
 	if (fstat(fd, &st) != 0)
 		return err_sys(err, "cannot stat '%s'", p->name);
 	struct span data;
 	struct buf b = BUF_INIT;
-	if (S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0) {
+	if (unpack) {
+		if (unpack_all(unpack, &b, err) != 0) {
+			buf_release(&b);
+			return -1;
+		}
+		data = buf_span(&b);
+	} else if (S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0) {
 		if (io_map_fd(&p->map, fd, p->name, err) != 0)
 			return -1;
 		data = (struct span){(const char *)p->map.data, p->map.size};
@@ -143,7 +224,7 @@ static int read_part(struct vec_part *p, struct vec_found *f, int fd, enum vec_f
 		}
 		data = buf_span(&b);
 	}
-	int ret = read_binary(f, format, data, p->name, err);
+	int ret = read_binary(f, how, data, &p->map, p->name, err);
 	if (ret == 0 && b.data && !f->owned)
 		f->owned = b.data;
 	else
@@ -173,11 +254,34 @@ static int merge_ids(struct vec_set *s, struct buf *text, const struct vec_found
 	return buf_ok(text, err);
 }
 
-static int add_part(struct vec_set *s, struct buf *ids, const char *path, enum vec_format format,
+/* What is said of this file, or its suffix tells. */
+static int settle_input(const char *path, struct vec_input *how, struct err *err)
+{
+	enum vec_format format;
+	if (how->format == VEC_BY_SUFFIX) {
+		if (vec_format_of_path(path, &format) != 0)
+			return err_set(err, ERR_USAGE,
+				       "cannot tell the format of vectors '%s' by its suffix: name it",
+				       path);
+		how->format = (int)format;
+	}
+	format = (enum vec_format)how->format;
+	if ((how->column || how->id_column) && !vec_format_has_columns(format))
+		return err_set(err, ERR_USAGE, "'%s' is %s, which has no columns to name", path,
+			       vec_format_names[format]);
+	if (how->id_column && how->id_column[0] && !vec_format_keeps_ids(format))
+		return err_set(err, ERR_USAGE, "'%s' is %s, which has no ids", path,
+			       vec_format_names[format]);
+	return 0;
+}
+
+static int add_part(struct vec_set *s, struct buf *ids, const char *path, struct vec_input how,
 		    const struct maker *m, struct err *err)
 {
 	struct vec_part *p = &s->part[s->parts];
 	struct vec_found f = {0};
+	struct pack_stream *unpack = NULL;
+	enum pack_codec codec;
 	int ret = -1, fd = -1;
 	bool is_stdin = strcmp(path, "-") == 0;
 	*p = (struct vec_part){.name = span_dup(span_of(is_stdin ? STDIN_NAME : path))};
@@ -187,12 +291,12 @@ static int add_part(struct vec_set *s, struct buf *ids, const char *path, enum v
 	fd = is_stdin ? dup(0) : io_open_input(path, err);
 	if (fd < 0)
 		return is_stdin ? err_sys(err, "cannot open '%s'", p->name) : -1;
-	if (!m->read && format == VEC_BY_SUFFIX && vec_format_of_path(path, &format) != 0) {
-		err_set(err, ERR_USAGE,
-			"cannot tell the format of vectors '%s' by its suffix: name it", path);
+	if (!m->read && settle_input(path, &how, err) != 0)
 		goto out;
-	}
-	if (read_part(p, &f, fd, format, m, err) != 0)
+	codec = m->read ? PACK_NONE : pack_of_path(path, &(size_t){0});
+	if (codec != PACK_NONE && !(unpack = pack_stream_new(codec, fd, p->name, err)))
+		goto out;
+	if (read_part(p, &f, fd, unpack, &how, m, err) != 0)
 		goto out;
 	p->type = f.type;
 	p->data = f.data;
@@ -225,6 +329,7 @@ static int add_part(struct vec_set *s, struct buf *ids, const char *path, enum v
 	s->rows += f.rows;
 	ret = 0;
 out:
+	pack_stream_free(unpack);
 	if (fd >= 0)
 		close(fd);
 	found_release(&f);
@@ -233,7 +338,7 @@ out:
 
 /* Open all files; ids may be given more than once. */
 static int open_parts(struct vec_set *s, const char *const *paths, size_t count,
-		      enum vec_format format, const struct maker *m, struct err *err)
+		      const struct vec_input *how, const struct maker *m, struct err *err)
 {
 	struct buf ids = BUF_INIT;
 	*s = (struct vec_set)VEC_SET_INIT;
@@ -241,7 +346,7 @@ static int open_parts(struct vec_set *s, const char *const *paths, size_t count,
 	if (!s->part)
 		return -1;
 	for (size_t i = 0; i < count; i++)
-		if (add_part(s, &ids, paths[i], format, m, err) != 0)
+		if (add_part(s, &ids, paths[i], *how, m, err) != 0)
 			goto fail;
 	if (s->id_end) {
 		/* An empty text is not NULL. */
@@ -265,25 +370,25 @@ static int check_opened(struct vec_set *s, struct err *err)
 	return -1;
 }
 
-int vec_set_open(struct vec_set *s, const char *const *paths, size_t count, enum vec_format format,
-		 struct err *err)
+int vec_set_open(struct vec_set *s, const char *const *paths, size_t count,
+		 const struct vec_input *how, struct err *err)
 {
 	struct maker none = {0};
-	return open_parts(s, paths, count, format, &none, err) == 0 ? check_opened(s, err) : -1;
+	return open_parts(s, paths, count, how, &none, err) == 0 ? check_opened(s, err) : -1;
 }
 
 int vec_set_read(struct vec_set *s, const char *const *paths, size_t count, vec_rows_fn *read,
 		 void *ctx, struct err *err)
 {
 	struct maker m = {read, ctx};
-	return open_parts(s, paths, count, VEC_BY_SUFFIX, &m, err) == 0 ? check_opened(s, err) : -1;
+	return open_parts(s, paths, count, &(struct vec_input){0}, &m, err) == 0 ? check_opened(s, err) : -1;
 }
 
 int vec_set_open_newest(struct vec_set *s, const char *const *paths, size_t count,
-			enum vec_format format, struct err *err)
+			const struct vec_input *how, struct err *err)
 {
 	struct maker none = {0};
-	if (open_parts(s, paths, count, format, &none, err) != 0)
+	if (open_parts(s, paths, count, how, &none, err) != 0)
 		return -1;
 	if (vec_set_keep_newest(s, err) == 0)
 		return 0;

@@ -28,7 +28,22 @@ enum vec_format {
 	VEC_TEXT_WORDS, /* the same, every line begins with a word */
 	VEC_JSONL,	/* {"id":"x","vector":[0.1,...]} or [0.1,...], a line a row */
 	VEC_HVEC,	/* rows with ids in one file, hnsw-store(5) */
+	VEC_PARQUET,	/* github.com/apache/parquet-format */
+	VEC_HDF5,	/* ann-benchmarks.com: one of the data sets */
+	VEC_SAFETENSORS, /* huggingface.co/docs/safetensors */
+	VEC_NPZ,	/* arrays of NumPy in a ZIP archive */
+	VEC_PGVECTOR,	/* what PostgreSQL's COPY writes of ids and vectors */
+	VEC_CSV,	/* RFC 4180: a vector in one field, or its values in many */
+	VEC_TSV,	/* the same with tabs and without quotes */
 	VEC_FORMATS
+};
+
+/* What is said of files that are to be read; all zeros: nothing. */
+struct vec_input {
+	int format; /* enum vec_format */
+	/* The column (data set, key) of the vectors, and that of the ids, "": there are none.  NULL:
+	 * to be found. */
+	const char *column, *id_column;
 };
 
 /* Rows of one file, or a run of them: ${rows} rows of the set's dimension, ${stride} bytes
@@ -72,10 +87,11 @@ struct vec_set {
  * Open ${count} files ("-" is stdin).  Headers, sizes and, where text is parsed,
  * every value are checked; values of mapped files are checked when they are read.
  * ERR_DATA names file and row or line, and what was expected: malformed or
- * truncated file, dimensions that differ, an id given twice.
+ * truncated file, dimensions that differ, an id given twice.  ERR_USAGE: the format or a column
+ * cannot be told, or is not there.
  */
-int vec_set_open(struct vec_set *s, const char *const *paths, size_t count, enum vec_format format,
-		 struct err *err) MUST_CHECK;
+int vec_set_open(struct vec_set *s, const char *const *paths, size_t count,
+		 const struct vec_input *how, struct err *err) MUST_CHECK;
 void vec_set_release(struct vec_set *s);
 
 /* ERR_USAGE if the set reads the file ${output}, which is to be written (NULL: none is). */
@@ -119,7 +135,7 @@ int vec_set_read(struct vec_set *s, const char *const *paths, size_t count, vec_
 
 /* The same, but of rows with the same id only the last one is in the set. */
 int vec_set_open_newest(struct vec_set *s, const char *const *paths, size_t count,
-			enum vec_format format, struct err *err) MUST_CHECK;
+			const struct vec_input *how, struct err *err) MUST_CHECK;
 
 /*
  * Row ${row} as ${dim} floats into ${out}.  ERR_DATA if a value is not finite.
@@ -186,7 +202,8 @@ struct vec_line;
 
 #define VEC_LINE_MAX_BYTES ((size_t)64 << 20)
 
-struct vec_line *vec_line_new(struct err *err) MUST_CHECK;
+/* ${how}: its keys are read, and it must outlive the reader. */
+struct vec_line *vec_line_new(const struct vec_input *how, struct err *err) MUST_CHECK;
 void vec_line_free(struct vec_line *l);
 
 /*
@@ -203,11 +220,15 @@ bool vec_line_blank(struct span line);
 /* Names by number, NULL at the end. */
 extern const char *const vec_format_names[];
 
-/* The format that the suffix of a path tells; "-" is JSONL.  -1: none. */
+/* The format that the suffix of a path tells, before one of compressed files; "-" is JSONL.  -1:
+ * none. */
 int vec_format_of_path(const char *path, enum vec_format *out);
 
-/* Whether files of a format have the ids of their rows. */
+/* Whether files of a format have the ids of their rows; whether they have columns with names;
+ * whether they can be written. */
 bool vec_format_keeps_ids(enum vec_format format);
+bool vec_format_has_columns(enum vec_format format);
+bool vec_format_is_written(enum vec_format format);
 
 /* How vec_set_write() is to write. */
 struct vec_write {

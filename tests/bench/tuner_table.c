@@ -268,8 +268,8 @@ int main(int argc, char **argv)
 	const char *base = argv[1], *asked = argv[2];
 	t.kernels = dist_choose(NULL, &err);
 	t.par = par_new(1, &err);
-	check(t.kernels && t.par && vec_set_open(&t.set, &base, 1, VEC_BY_SUFFIX, &err) == 0 &&
-		  vec_set_open(&queries, &asked, 1, VEC_BY_SUFFIX, &err) == 0,
+	check(t.kernels && t.par && vec_set_open(&t.set, &base, 1, &(struct vec_input){0}, &err) == 0 &&
+		  vec_set_open(&queries, &asked, 1, &(struct vec_input){0}, &err) == 0,
 	      &err);
 	if (argc > 5) {
 		all = t.set;

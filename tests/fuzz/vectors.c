@@ -22,7 +22,7 @@ static void read_rows(const struct vec_set *s)
 static void write_all(const struct vec_set *s, int fd)
 {
 	struct err err;
-	for (int f = VEC_FVECS; f < VEC_FORMATS; f++) {
+	for (int f = VEC_FVECS; f <= VEC_HVEC; f++) {
 		struct vec_write how = {(enum vec_format)f, vec_set_type(s), true};
 		(void)!vec_set_write(s, &how, NULL, 0, s->rows, fd, "x", &err);
 	}
@@ -35,7 +35,8 @@ static void read_lines(const char *path)
 	struct span id, line;
 	struct io_lines lines;
 	int fd = open(path, O_RDONLY);
-	struct vec_line *l = vec_line_new(&err);
+	const struct vec_input how = {0};
+	struct vec_line *l = vec_line_new(&how, &err);
 	MUST(l && io_lines_init(&lines, fd, "x", VEC_LINE_MAX_BYTES, &err) == 0);
 	while (io_lines_next(&lines, &line, &err) == 1)
 		if (!vec_line_blank(line))
@@ -54,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		null = open("/dev/null", O_WRONLY);
 	if (size == 0)
 		return 0;
-	enum vec_format format = (enum vec_format)(VEC_FVECS + data[0] % (VEC_FORMATS - 1));
+	enum vec_format format = (enum vec_format)(VEC_FVECS + data[0] % VEC_HVEC);
 	uint8_t *copy = malloc(size);
 	MUST(copy);
 	memcpy(copy, data + 1, size - 1);
@@ -62,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_mend_chunks(copy, size - 1);
 	const char *path = fuzz_file(copy, size - 1);
 	free(copy);
-	if (vec_set_open(&s, &path, 1, format, &err) == 0) {
+	if (vec_set_open(&s, &path, 1, &(struct vec_input){.format = (int)format}, &err) == 0) {
 		read_rows(&s);
 		write_all(&s, null);
 		vec_set_release(&s);

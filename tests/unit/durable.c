@@ -301,7 +301,7 @@ static int append_rows(const char *store, const char *rows, struct dataset_appen
 	struct vec_set set = VEC_SET_INIT;
 	int ret = catalog_open(&c, store, false, &err);
 	if (ret == 0)
-		ret = vec_set_open(&set, &rows, 1, VEC_JSONL, &err);
+		ret = vec_set_open(&set, &rows, 1, &(struct vec_input){.format = VEC_JSONL}, &err);
 	struct dataset_append a = {.dataset = "d", .batch_id = "first", .rows = &set};
 	if (ret == 0)
 		ret = catalog_dataset_append(&c, &a, done, &err);
