@@ -15,6 +15,9 @@
  *
  * Batches grow with the graph up to a fixed number, so where they end depends only on
  * what is already there, not on how much will come.
+ *
+ * Where it is as good, most nodes are linked on layer 0 in bulk instead (bulk.c); batches then only
+ * insert them into the layers above.
  */
 #define BATCH_MAX 128
 #define BATCH_SHARE 64 /* a batch is at most this part of the graph */
