@@ -144,10 +144,14 @@ static void tell(void *ctx, struct span lines)
 static int timed_cycle(struct agent *a, struct agent_event *e, struct err *err)
 {
 	uint64_t start = clock_mono_ns();
+	struct buf lock = BUF_INIT;
+	int ret = catalog_index_lock_name(a->catalog, e->index_name, &lock, err);
 	/* So that the programs know who holds the index's lock. */
-	if (setenv("HNSW_TUNING", e->index_name, 1) != 0)
-		return err_nomem(err);
-	int ret = agent_cycle(a, e, err);
+	if (ret == 0 && setenv("HNSW_TUNING", lock.data, 1) != 0)
+		ret = err_nomem(err);
+	buf_release(&lock);
+	if (ret == 0)
+		ret = agent_cycle(a, e, err);
 	if (cli.verbose)
 		cli_note(&cli, "cycle of %.1f ms, %.1f ms of them not building or measuring",
 			 (double)(clock_mono_ns() - start) / 1e6,

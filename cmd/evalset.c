@@ -457,15 +457,21 @@ static int lock_index(struct operands *operands, const struct evalset *e, struct
 		      struct err *err)
 {
 	const char *index = o.index ? o.index : e->index_name, *held = getenv("HNSW_TUNING");
+	struct buf name = BUF_INIT;
+	struct err busy;
 	if (!index || !index[0])
 		return 0;
 	struct catalog *c = operands_catalog(operands, err);
 	if (!c)
 		return -1;
-	*lock = catalog_index_lock(c, index, 0, err);
-	if (*lock || (err->code == ERR_TEMP && held && strcmp(held, index) == 0))
+	*lock = catalog_index_lock(c, index, 0, &busy);
+	if (*lock)
 		return 0;
-	return -1;
+	bool ours = busy.code == ERR_TEMP && held &&
+		    catalog_index_lock_name(c, index, &name, &busy) == 0 &&
+		    strcmp(held, name.data) == 0;
+	buf_release(&name);
+	return ours ? 0 : err_copy(err, &busy);
 }
 
 static struct span id_of_row(const void *set, uint64_t row, char *tmp)

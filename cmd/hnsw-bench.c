@@ -109,7 +109,8 @@ static int measure(struct run *r, struct bench *b, const struct hnsw_info *info,
 {
 	struct bench_result m;
 	char vectors[DIGEST_TEXT_MAX], graph[DIGEST_TEXT_MAX];
-	if (bench_run(b, curve, bench_curve_find(curve, ef), &o.bench, &m, err) != 0)
+	if (bench_run(b, curve, bench_curve_find(curve, ef), &o.bench, &m, err) != 0 ||
+	    hnsw_unchanged(b->index, true, err) != 0)
 		return -1;
 	digest_text(info->vectors_digest, vectors);
 	digest_text(info->graph_digest, graph);
@@ -289,6 +290,10 @@ static int print_curve(struct bench *b, const struct hnsw_info *info, struct err
 	}
 	if (bench_curve(b, all.v, all.n, &c, err) != 0)
 		return -1;
+	if (hnsw_unchanged(b->index, true, err) != 0) {
+		bench_curve_release(&c);
+		return -1;
+	}
 	for (size_t i = 0; i < c.n; i++) {
 		print_point(b, &c, i, info, false);
 		if (reached == SIZE_MAX &&

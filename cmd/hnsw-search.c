@@ -283,6 +283,8 @@ static int block_run(struct block *b, struct err *err)
 	for (int t = 0; t < par_threads(b->par); t++)
 		b->worker[t].failed = SIZE_MAX;
 	par_run(b->par, b->n, CHUNK, answer_some, b);
+	if (hnsw_unchanged(b->index, false, err) != 0)
+		return -1;
 	const struct worker *failed = first_failure(b);
 	size_t n = failed ? failed->failed : b->n;
 	for (size_t i = 0; i < n; i++)
@@ -508,6 +510,8 @@ int main(int argc, char **argv)
 	if (ret == 0)
 		ret = o.texts ? answer_texts(&b, &operands, queries, &err)
 			      : answer_queries(&b, queries, &err);
+	if (ret == 0)
+		ret = hnsw_unchanged(h, true, &err);
 	if (ret == 0 && o.output)
 		ret = write_near(&err);
 	if (also.log >= 0 && close(also.log) != 0 && ret == 0)

@@ -266,14 +266,14 @@ own_evalset() {
 }
 
 # One lock for whatever builds and measures an index: run this script again under it, with
-# the words given.  under_lock WAIT_SECONDS NAME BUCKET WORD...
+# the words given, and once more if the index was taken to another bucket meanwhile.
+# under_lock WAIT_SECONDS NAME BUCKET WORD...
 under_lock() {
 	lock_wait=$1
-	lock_name=$2
 	lock_key=$3/_hnsw_tuning/$2
 	shift 3
 	# That the variable was exported by accident shows in the lock being free.
-	if [ "${HNSW_TUNING:-}" = "$lock_name" ]; then
+	if [ "${HNSW_TUNING:-}" = "$lock_key" ]; then
 		said=$("${P}hnsw-store" -S "$store" lock -- "$lock_key" true 2>&1) && status=0 || status=$?
 		case $status in
 		0) ;;
@@ -285,7 +285,7 @@ under_lock() {
 			;;
 		esac
 	fi
-	HNSW_TUNING=$lock_name
+	HNSW_TUNING=$lock_key
 	export HNSW_TUNING
 	exec "${P}hnsw-store" -S "$store" lock --wait "$lock_wait" -- "$lock_key" "$0" "$@"
 }

@@ -71,6 +71,45 @@ cut_search() {
 status 6 "an index cut short while it is searched" cut_search
 says "hnsw-search: a file was truncated while it was in use" "is said"
 
+# mapped STATUS WHAT CHANGE COMMAND...: change an index that is being searched
+hnsw-build -q --storage f32 v.fvecs -o one.hnsw >rec
+hnsw-build -q --storage f32 w.fvecs -o two.hnsw >rec
+evalset -q -N 3000 -o answers.json v.fvecs
+mapped() {
+	want=$1 what=$2 change=$3
+	shift 3
+	cp one.hnsw in.hnsw
+	touch -d '1 hour ago' in.hnsw
+	touch -r in.hnsw stamp
+	rm -f changed
+	status "$want" "$what" during in.hnsw "$@"
+}
+another='dd if=two.hnsw of=in.hnsw bs=64k conv=notrunc 2>/dev/null'
+# Two queries, the second when the first was answered and the change was made.
+mkfifo two
+slow_search() {
+	{
+		head -n 1 v.jsonl
+		until [ -e changed ]; do sleep 0.01; done
+		sed -n 2p v.jsonl
+	} >two &
+	exec hnsw-search -k 1 "$@" in.hnsw <two
+}
+for how in "" "--vectors disk"; do
+	# shellcheck disable=SC2086
+	mapped 4 "an index overwritten while it is searched $how" "$another; : >changed" slow_search $how
+	says "'in.hnsw' was changed while it was read" "is named"
+	check "what came after that is not answered" "test \$(wc -l <out) -le 1"
+done
+mapped 4 "times set back" "$another; touch -r stamp in.hnsw; : >changed" slow_search
+mapped 0 "another name of it" "ln in.hnsw other && rm other; : >changed" slow_search
+mapped 0 "an index that takes its place" "cp two.hnsw other && mv other in.hnsw; : >changed" slow_search
+check "both are answered" "test \$(wc -l <out) -eq 2"
+mapped 4 "while it is measured" "$another" hnsw-bench --map -s 10 in.hnsw answers.json
+check "nothing is printed" "test ! -s out"
+mapped 4 "or its curve" "$another" hnsw-bench --map --curve in.hnsw answers.json
+check "nothing is printed" "test ! -s out"
+
 # Exact answers.
 cp v.fvecs in.fvecs
 touch -d '1 hour ago' in.fvecs

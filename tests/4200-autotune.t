@@ -49,7 +49,7 @@ status 5 "a second run" autotune --trust-stored docs
 says "is locked by another process" "is told of"
 check "or waits" autotune --trust-stored --wait docs
 wait
-check "a variable that was exported by accident does not open the lock" "HNSW_TUNING=docs autotune --trust-stored docs"
+check "a variable that was exported by accident does not open the lock" "HNSW_TUNING=primary/_hnsw_tuning/docs autotune --trust-stored docs"
 
 # ---- what was rolled back stays so ----
 check "roll the winner back" "promoted --full docs | jq -r .current.trial_id >gone; rollback docs >o2; autotune --trust-stored docs | jq -e --rawfile gone gone '.promoted and .winner.id != (\$gone | rtrimstr(\"\\n\"))'"

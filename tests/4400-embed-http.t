@@ -62,9 +62,6 @@ refused() { # STATUS MODEL TEXT [OPTION...]
 refused 3 less "fewer vectors than texts"
 refused 3 more "more vectors than texts"
 refused 3 uneven "a vector with fewer values than expected"
-refused 3 nan "expected a number"
-refused 3 large "number too large for a float"
-refused 3 empty "an empty vector"
 refused 3 html "answers with 'text/html', expected JSON"
 refused 3 error "no key 'embeddings'"
 refused 3 cut "bad answer for 5 texts"
@@ -73,7 +70,7 @@ refused 3 endless "answers with more than"
 refused 3 missing "answers 404: model 'missing' not found"
 refused 3 moved "answers 302"
 refused 6 locked "answers 401"
-for model in less more uneven nan large digits infinite twice beyond unplaced; do
+for model in less more uneven digits twice beyond unplaced; do
 	status 3 "OpenAI's form: $model" "ask_openai $model --encoding base64 <five"
 	says "bad answer for 5 texts" "OpenAI's form: $model is told of"
 done
@@ -110,6 +107,30 @@ rm -f served/log
 status 5 "a server that fails on all" ask broken --lines --retries 1 nine
 says "answers 500 to the last attempt" "may be well again"
 check "is not asked for ever" "test \$(requests) -le 4"
+
+# ---- texts of which a server has no vector, though it says 200 ----
+unfit() { # NUMBER VECTOR ask|ask_openai [OPTION...]: nine texts, that one with this vector
+	at=$1 vector=$2 how=$3
+	shift 3
+	seq 9 | sed "${at}s|.*|is $vector|" >nine
+	status 3 "$vector as the vector of text $at of 9" "$how" unfit "$@" nine
+	says "'nine' line $at: $url/" "its line is named"
+	says "bad answer for 1 text" "with what was expected"
+	check "and what stands before it is there" "test \$(wc -l <out) -eq $((at - 1)) && jq -es 'map(.text) == [range(1; $at) | tostring]' out"
+}
+for vector in '[1,NaN,3,4]' '[1,2,3,nan]' '[-Infinity,2,3,4]' '[1,Infinity,3,4]' '[1,null,3,4]' '[1,1e39,3,4]' '[1,1e400,3,4]' 'null' '[]'; do
+	unfit 6 "$vector" ask
+	unfit 6 "$vector" ask_openai
+done
+unfit 4 '"AACAfwAAgH8AAIB/AACAfw=="' ask_openai --encoding base64
+for at in 1 2 9; do
+	unfit $at '[1,NaN,3,4]' ask -S unfit
+done
+rm -f served/log
+status 3 "in small batches" ask unfit -S unfit --batch 2 nine
+check "what was embedded is in the cache: of one alone is asked" "! awk '\$2 != 1' served/log | grep . && test \$(requests) -eq 1"
+status 3 "nothing else" "echo 'is [NaN]' | ask unfit"
+says "'stdin' line 1: " "is named too"
 
 # ---- what may pass ----
 for model in busy once faint; do

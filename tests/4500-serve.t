@@ -74,7 +74,7 @@ check "a search that was begun goes on over the swap" "
 	serve t30 0 >o1; sed -n 2p v.jsonl >&3; exec 3>&-; wait \$pid && test \$(wc -l <r) -eq 2"
 
 # ---- what a killed activation left is durable before it is acknowledged ----
-traced() { HNSW_TUNING=$1 hnsw-store lock "primary/_hnsw_tuning/$1" -- sh -x "$(command -v activate)" "$1"; }
+traced() { HNSW_TUNING=primary/_hnsw_tuning/$1 hnsw-store lock "primary/_hnsw_tuning/$1" -- sh -x "$(command -v activate)" "$1"; }
 check "served already: synced first" "activate -q docs >o1; traced docs >o1 2>trace && grep -q 'is served already' trace && grep -q \"hnsw-store -S ./store sync -- primary/_hnsw_active/docs/\$(jq -r .generation $active/current.json)\$\" trace"
 check "used again: synced first" "serve t20 >o1; serve t30 >o1; rollback docs >o1; traced docs >o1 2>trace && grep -q 'reusing gen_' trace && grep -q \"hnsw-store -S ./store sync -- primary/_hnsw_active/docs/\$(jq -r .generation o1)\$\" trace"
 check "nothing to sync is no failure" "hnsw-store sync primary/nothing && hnsw-store sync primary/_hnsw_active/docs"

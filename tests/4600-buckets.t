@@ -37,6 +37,32 @@ check "bucket-list tells who lives where" "bucket-list cold | jq -e '.indexes ==
 check "--bucket for a first batch" "vectors 5 6 1 | ingest --bucket local loose >o1 && ls store/local/vectors/loose/batch_* && vectors 5 6 2 n | ingest loose | jq -e '.total == 10'"
 check "first batches to two buckets at once: one dataset" "for b in cold local cold local cold local; do (vectors 3 6 1 \$b | ingest --batch-id x --bucket \$b race >>race.acks 2>/dev/null) & done; wait; test \$(ls -d cold/vectors/race store/local/vectors/race 2>/dev/null | wc -l) -eq 1 && hnsw-info --vectors race | jq -e '.vectors == 3'"
 
+# ---- who waited for the lock of a bucket that the index has left since ----
+ours=cold/_hnsw_tuning/docs
+before=primary/_hnsw_tuning/docs
+for command in "autotune --trust-stored --grid 20/20 docs" "evalset -q --index docs --refresh ev docs"; do
+	status 5 "${command%% *} under another lock" "hnsw-store lock $before -- hnsw-store lock $ours -- env HNSW_TUNING=$before $command"
+	says "locked by another process" "which is said"
+done
+check "under the right one" "hnsw-store lock $ours -- env HNSW_TUNING=$ours evalset -q --index docs --refresh ev docs && hnsw-store lock $ours -- env HNSW_TUNING=$ours activate docs >o1"
+# until_true COMMAND: within 20 seconds
+until_true() {
+	i=0
+	until eval "$1" || [ $i -gt 400 ]; do
+		sleep 0.05
+		i=$((i + 1))
+	done
+}
+index-add --bucket primary docs >o1
+hnsw-store lock $before -- sh -c ': >held; until [ -e go ]; do sleep 0.05; done' &
+until_true 'test -e held'
+activate docs >o2 2>err2 &
+until_true "grep -q 'locked by' err2"
+index-add --bucket cold docs >o1
+check "an activation that waited goes on to wait for the other lock" "hnsw-store lock $ours -- sh -c ': >go; sleep 1.5; test ! -s o2'"
+wait
+check "and then is done" "test -s o2 && jq -e .generation o2"
+
 # ---- moving ----
 hnsw-search -k 3 docs v.jsonl >hits
 trial-list docs >trials

@@ -8,7 +8,7 @@ hnsw-build v.jsonl -o i.hnsw >built
 long=$(printf '%0200d' 0)
 
 # ---- names that are ----
-for name in plain "two words" "  blanks  " "dots.in.it.." "-dash" "ünïcødé 漢字 🙂" "quote'\"\\\$(x)*?[" "meta-x" "$long"; do
+for name in plain "$(printf 'a\302\240b')" "two words" "  blanks  " "dots.in.it.." "-dash" "ünïcødé 漢字 🙂" "quote'\"\\\$(x)*?[" "meta-x" "$long"; do
 	rm -rf store
 	export name
 	check "accepted everywhere: $(echo "$name" | cut -c 1-30)" '
@@ -63,13 +63,14 @@ refuse "empty" ""
 refuse "too long" "${long}0"
 refuse "a line feed" "a
 b"
+refuse "a control character beyond ASCII" "$(printf 'a\302\233b')"
 refuse "not UTF-8" "$(printf 'a\377b')"
 status 2 "the reserved dataset" ingest meta v.jsonl
 status 2 "as a source too" index-add --source meta good
 check "an index may have that name" "index-add --source good meta && index-list meta"
 
 # ---- in records ----
-for name in a/b ../x .hidden ''; do
+for name in a/b ../x .hidden '' '\\u001bc' '\\u009bc' '\\u0080' '\\u009f'; do
 	status 3 "a Trial of index '$name'" "trial t1 80 30 0.9 500 | sed 's|\"index_name\":\"x\"|\"index_name\":\"$name\"|' | trial-append"
 	check "wrote nothing" "test ! -e store/primary/_hnsw_trials"
 done

@@ -272,4 +272,14 @@ check "but ingest goes on" "vectors 3 8 12 p | ingest docs"
 says "the queue is full" "and says so"
 check "they are done in order" "for i in 1 2 3; do $fast once; done >o2 2>&1; log_of q1 | grep -q trial_error && log_of q2 | grep -q trial_error && log_of q3 | grep -q trial_error && test -z \"\$(log_of q4)\""
 check "status --text names them" "$agent status --text | grep -c 'manual, since' | grep -qx 253"
+
+# ---- what an agent left that is not as we write it ----
+mkdir -p odd/primary/_hnsw_agent/agents
+for said in '{"started_at":"2026-01-01T00:00:00Z"}' '{"config":{}}' '{}' 'x'; do
+	echo "$said" >odd/primary/_hnsw_agent/agents/1.json
+	for verb in "status" "status --text" "stop"; do
+		status 3 "$verb, where one that runs says $said" "hnsw-store -S odd lock primary/_hnsw_agent/agents/1 -- autotune-agent -S odd $verb"
+		says "what the agent of slot 1 says: column" "is said"
+	done
+done
 finish

@@ -136,6 +136,29 @@ int agent_stop_asked(struct store *primary, const struct agent_presence *p, stru
 	return ret;
 }
 
+int agent_said_parse(struct agent_said *a, unsigned slot, struct span text, struct err *err)
+{
+	struct scan s;
+	struct span key;
+	*a = (struct agent_said){0};
+	scan_init(&s, text);
+	if (scan_object(&s))
+		while (scan_member(&s, &key)) {
+			if (span_is(key, "started_at"))
+				scan_string(&s, &a->started_at);
+			else if (span_is(key, "config"))
+				scan_skip(&s, &a->config);
+			else
+				scan_skip(&s, NULL);
+		}
+	if (!scan_failed(&s) && (!a->started_at.p || !a->config.p))
+		scan_fail(&s, a->config.p ? "no key 'started_at'" : "no key 'config'");
+	if (scan_end(&s))
+		return 0;
+	scan_err(&s, err);
+	return err_prefix(err, "what the agent of slot %u says", slot);
+}
+
 static int visit(struct store *primary, const char *name, agent_running_fn *fn, void *ctx,
 		 struct err *err)
 {
@@ -184,19 +207,10 @@ struct stopping {
 static int ask_to_stop(void *ctx, unsigned slot, struct span said, struct err *err)
 {
 	struct stopping *st = ctx;
-	struct scan s;
-	struct span name, started = {0};
-	scan_init(&s, said);
-	if (scan_object(&s))
-		while (scan_member(&s, &name)) {
-			if (span_is(name, "started_at"))
-				scan_string(&s, &started);
-			else
-				scan_skip(&s, NULL);
-		}
-	if (!scan_end(&s) || !started.p)
-		return err_set(err, ERR_DATA, "what the agent of slot %u says is malformed", slot);
-	int ret = ask(st->primary, slot, started, err);
+	struct agent_said a;
+	int ret = agent_said_parse(&a, slot, said, err);
+	if (ret == 0)
+		ret = ask(st->primary, slot, a.started_at, err);
 	st->count += ret == 0;
 	return ret;
 }

@@ -33,6 +33,16 @@ int agent_present(struct store *primary, const struct agent_presence *p,
 int agent_stop_asked(struct store *primary, const struct agent_presence *p,
 		     struct err *err) MUST_CHECK;
 
+/* What a blob says, as it is written there. */
+struct agent_said {
+	struct span started_at; /* a raw string */
+	struct span config;	/* JSON */
+};
+
+/* ERR_DATA: malformed, or one of them is missing; ${slot}: for the message. */
+int agent_said_parse(struct agent_said *a, unsigned slot, struct span text,
+		     struct err *err) MUST_CHECK;
+
 /* Call ${fn} for each that runs, with what its blob says. */
 typedef int agent_running_fn(void *ctx, unsigned slot, struct span said, struct err *err);
 int agent_each_running(struct store *primary, agent_running_fn *fn, void *ctx,

@@ -34,28 +34,17 @@ struct state {
 static int take_running(void *ctx, unsigned slot, struct span said, struct err *err)
 {
 	struct state *s = ctx;
-	struct scan sc;
-	struct span key, started = {0}, config = {0};
-	(void)slot;
-	scan_init(&sc, said);
-	if (scan_object(&sc))
-		while (scan_member(&sc, &key)) {
-			if (span_is(key, "started_at"))
-				scan_string(&sc, &started);
-			else if (span_is(key, "config"))
-				scan_skip(&sc, &config);
-			else
-				scan_skip(&sc, NULL);
-		}
-	if (!scan_end(&sc))
-		return scan_err(&sc, err);
+	struct agent_said a;
+	if (agent_said_parse(&a, slot, said, err) != 0)
+		return -1;
 	s->running++;
-	if (s->running > 1 && strncmp(buf_span(&s->started_at).p, started.p, started.n) <= 0)
+	if (s->running > 1 &&
+	    strncmp(buf_span(&s->started_at).p, a.started_at.p, a.started_at.n) <= 0)
 		return 0;
 	buf_clear(&s->started_at);
 	buf_clear(&s->config);
-	buf_addspan(&s->started_at, started);
-	buf_addspan(&s->config, config);
+	buf_addspan(&s->started_at, a.started_at);
+	buf_addspan(&s->config, a.config);
 	return buf_ok(&s->started_at, err) != 0 ? -1 : buf_ok(&s->config, err);
 }
 

@@ -151,7 +151,9 @@ enum io_state io_map_state(const struct io_map *m, const char *path)
 		return IO_UNSURE;
 	if ((uintmax_t)st.st_size != m->size || ns_of(st.st_mtim) != m->modified_ns)
 		return IO_CHANGED;
-	return m->fresh || ns_of(st.st_ctim) != m->changed_ns ? IO_UNSURE : IO_SAME;
+	if (ns_of(st.st_ctim) != m->changed_ns)
+		return IO_TOUCHED;
+	return m->fresh ? IO_UNSURE : IO_SAME;
 }
 
 int io_read_at(int fd, const char *name, void *p, size_t size, off_t offset, size_t *got,

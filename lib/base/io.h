@@ -53,7 +53,8 @@ struct io_map {
  */
 enum io_state {
 	IO_SAME,
-	IO_UNSURE, /* nothing tells that it changed, or that it did not */
+	IO_UNSURE,  /* nothing tells that it changed, or that it did not */
+	IO_TOUCHED, /* the same, though somebody had it in hand: another name, times set back */
 	IO_CHANGED,
 };
 enum io_state io_map_state(const struct io_map *m, const char *path);

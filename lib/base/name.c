@@ -2,9 +2,21 @@
 /* What a name may be, for those that are typed and those that are read. */
 #include "base/name.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/scan.h"
+
+/* Of ASCII, or of those beyond it that terminals obey, too: U+0080..U+009F. */
+static bool has_control(struct span name)
+{
+	const unsigned char *p = (const unsigned char *)name.p;
+	for (size_t i = 0; i < name.n; i++)
+		if (p[i] < 0x20 || p[i] == 0x7f ||
+		    (p[i] == 0xC2 && i + 1 < name.n && p[i + 1] >= 0x80 && p[i + 1] < 0xA0))
+			return true;
+	return false;
+}
 
 const char *name_fault(struct span name)
 {
@@ -16,9 +28,8 @@ const char *name_fault(struct span name)
 		return "begins with a dot";
 	if (memchr(name.p, '/', name.n))
 		return "has a slash";
-	for (size_t i = 0; i < name.n; i++)
-		if ((unsigned char)name.p[i] < 0x20 || name.p[i] == 0x7f)
-			return "has a control character";
+	if (has_control(name))
+		return "has a control character";
 	return scan_is_utf8(name) ? NULL : "is not UTF-8";
 }
 

@@ -92,6 +92,14 @@ int catalog_index_sync(struct catalog *c, struct err *err) MUST_CHECK;
 struct store_lock *catalog_index_lock(struct catalog *c, const char *index, int wait_ms,
 				      struct err *err) MUST_CHECK;
 
+/*
+ * Append the name of that lock as hnsw-store lock takes it, "primary/_hnsw_tuning/docs".  Whoever
+ * holds it and runs programs of ours hands it to them as HNSW_TUNING; after the index was moved it
+ * is that of another.
+ */
+int catalog_index_lock_name(struct catalog *c, const char *index, struct buf *out,
+			    struct err *err) MUST_CHECK;
+
 struct index_moved {
 	char *from; /* the bucket where it was; free() it */
 	uint64_t trials, evalsets, generations;

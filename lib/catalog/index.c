@@ -236,3 +236,19 @@ struct store_lock *catalog_index_lock(struct catalog *c, const char *index, int 
 	buf_release(&key);
 	return l;
 }
+
+int catalog_index_lock_name(struct catalog *c, const char *index, struct buf *out, struct err *err)
+{
+	struct index_meta m;
+	struct buf key = BUF_INIT;
+	int ret = catalog_index_get(c, index, &m, err) < 0
+		      ? -1
+		      : layout_key(&key, LAYOUT_TUNING, index, err);
+	if (ret == 0) {
+		buf_addf(out, "%s/%s", catalog_home(&m), key.data);
+		ret = buf_ok(out, err);
+	}
+	index_meta_release(&m);
+	buf_release(&key);
+	return ret;
+}

@@ -36,17 +36,28 @@ static bool reserve(struct answer *a, size_t count)
 	return true;
 }
 
+/* It is the text, as the server can make no vector of it. */
+static void fail_text(struct scan *s, struct answer *a, const char *why)
+{
+	scan_fail(s, why);
+	a->unfit = true;
+}
+
 static void take_array(struct scan *s, struct answer *a, size_t at)
 {
 	uint32_t n = 0;
 	double v;
+	if (scan_null(s))
+		fail_text(s, a, "expected a vector, not null");
 	if (!scan_array(s))
 		return;
 	while (scan_item(s)) {
-		if (!scan_f64(s, &v))
+		if (!scan_f64(s, &v)) {
+			a->unfit = s->p < s->end; /* NaN, Infinity, null; not an answer cut short */
 			return;
+		}
 		if (!isfinite((float)v))
-			scan_fail(s, "number too large for a float");
+			fail_text(s, a, "number too large for a float");
 		else if (n == (a->dim ? a->dim : VEC_MAX_DIM))
 			scan_fail(s, "a vector with more values than expected");
 		else if (!reserve(a, at + n + 1))
@@ -56,8 +67,10 @@ static void take_array(struct scan *s, struct answer *a, size_t at)
 	}
 	if (scan_failed(s))
 		return;
-	if (n == 0 || (a->dim && n != a->dim))
-		scan_fail(s, n ? "a vector with fewer values than expected" : "an empty vector");
+	if (n == 0)
+		fail_text(s, a, "an empty vector");
+	else if (a->dim && n != a->dim)
+		scan_fail(s, "a vector with fewer values than expected");
 	else
 		a->dim = n;
 }
@@ -124,7 +137,7 @@ static void take_base64(struct scan *s, struct answer *a, size_t at)
 	memcpy(a->v + at, a->text.data, a->text.len);
 	for (size_t i = 0; i < n; i++)
 		if (!isfinite(a->v[at + i]))
-			scan_fail(s, "expected finite numbers");
+			fail_text(s, a, "expected finite numbers");
 	a->dim = (uint32_t)n;
 }
 
@@ -207,6 +220,7 @@ int answer_parse(struct answer *a, enum answer_form form, struct span body, size
 	if (!a->seen)
 		return -1;
 	a->dim = dim;
+	a->unfit = false;
 	scan_init(&s, body);
 	if (scan_object(&s))
 		while (scan_member(&s, &key)) {

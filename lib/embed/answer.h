@@ -19,12 +19,13 @@ struct answer {
 	size_t cap;
 	struct buf text;
 	bool *seen; /* by index */
+	bool unfit; /* answer_parse() failed on a text that has no vector of finite numbers */
 };
 
 /*
  * Read an answer with the vectors of ${n} texts, n >= 1, of dimension ${dim} (0: that of the
  * first).  ERR_DATA: malformed, another number of vectors, an index out of range or twice,
- * dimensions that differ, a value that is not finite.
+ * dimensions that differ, a value that is not finite (a->unfit).
  */
 int answer_parse(struct answer *a, enum answer_form form, struct span body, size_t n, uint32_t dim,
 		 struct err *err) MUST_CHECK;

@@ -216,14 +216,16 @@ static int take_vectors(struct remote *r, struct range g, const struct http_answ
 			struct err *err)
 {
 	const char *shown = http_shown(r->http);
+	size_t n = g.to - g.from;
 	if (a->type && !strcasestr(a->type, "json"))
 		return err_set(err, ERR_DATA, "%s answers with '%.60s', expected JSON", shown,
 			       a->type);
-	if (answer_parse(&r->answer, r->setup.form, a->body, g.to - g.from, r->dim, err) != 0)
+	if (answer_parse(&r->answer, r->setup.form, a->body, n, r->dim, err) != 0)
 		return err->code == ERR_DATA && r->dim
-			   ? err_prefix(err, "%s: bad answer for %zu texts, dimension %u", shown,
-					g.to - g.from, r->dim)
-			   : err_prefix(err, "%s: bad answer for %zu texts", shown, g.to - g.from);
+			   ? err_prefix(err, "%s: bad answer for %zu text%s, dimension %u", shown, n,
+					n == 1 ? "" : "s", r->dim)
+			   : err_prefix(err, "%s: bad answer for %zu text%s", shown, n,
+					n == 1 ? "" : "s");
 	r->dim = r->answer.dim;
 	for (size_t i = g.from; i < g.to; i++)
 		if (r->row(r->ctx, r->pick[i], r->answer.v + (i - g.from) * r->dim, r->dim, err) !=
@@ -311,6 +313,21 @@ static int take_failure(struct remote *r, struct range g, const struct http_answ
 	return ask_again(r, g, err);
 }
 
+/* The same for an answer with a text of which there is no vector. */
+static int take_success(struct remote *r, struct range g, const struct http_answer *a,
+			struct err *err)
+{
+	r->answer.unfit = false;
+	if (take_vectors(r, g, a, err) == 0)
+		return 0;
+	if (!r->answer.unfit)
+		return -1;
+	if (g.to - g.from > 1)
+		return ask_halves(r, g, false, err);
+	set_bad(r, g.from, err);
+	return 0;
+}
+
 static int take_answer(void *ctx, const struct http_request *q, const struct http_answer *a,
 		       struct err *err)
 {
@@ -324,7 +341,7 @@ static int take_answer(void *ctx, const struct http_request *q, const struct htt
 		return r->answered ? 0 : refuse(r, a, err);
 	}
 	if (a->status == 200)
-		return take_vectors(r, g, a, err);
+		return take_success(r, g, a, err);
 	if (failed)
 		return take_failure(r, g, a, err);
 	if (!about_texts)

@@ -173,7 +173,8 @@ static int write_foreign(const struct foreign *f, enum hnsw_format format, struc
 	}
 }
 
-static int write_file(const struct foreign *f, enum hnsw_format format, struct err *err)
+static int write_file(const struct foreign *f, const struct hnsw *h, enum hnsw_format format,
+		      struct err *err)
 {
 	struct io_file file;
 	if (io_file_open(&file, f->name, err) != 0)
@@ -182,6 +183,8 @@ static int write_file(const struct foreign *f, enum hnsw_format format, struct e
 	int ret = write_foreign(f, format, &out, err);
 	if (ret == 0)
 		ret = io_sink_flush(&out, err);
+	if (ret == 0)
+		ret = hnsw_unchanged(h, true, err);
 	if (ret == 0)
 		ret = io_file_commit(&file, IO_REPLACE, err);
 	io_sink_release(&out);
@@ -216,7 +219,7 @@ int hnsw_export(const struct hnsw *h, enum hnsw_format format, bool row_keys, co
 		    (uint8_t)(h->upper_first[u + 1] - h->upper_first[u]);
 	if (h->id_end && !row_keys && read_keys(&f, h, err) != 0)
 		goto out;
-	ret = write_file(&f, format, err);
+	ret = write_file(&f, h, format, err);
 out:
 	foreign_release(&f);
 	free(e.node_of);
@@ -256,14 +259,16 @@ int hnsw_vectors(const struct hnsw *h, const char *name, struct vec_set *out, st
 		goto fail;
 	}
 	if (!h->id_end)
-		return 0;
+		goto done;
 	out->id_end = mem_array(rows, sizeof *out->id_end, err);
 	out->id_text = mem_array(h->id_text_bytes + 1, 1, err);
 	if (!out->id_end || !out->id_text)
 		goto fail;
 	memcpy(out->id_end, h->id_end, rows * sizeof *out->id_end);
 	memcpy(out->id_text, h->id_text, h->id_text_bytes);
-	return 0;
+done:
+	if (hnsw_unchanged(h, true, err) == 0)
+		return 0;
 fail:
 	free(node_of);
 	free(v);

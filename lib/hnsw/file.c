@@ -251,16 +251,35 @@ static int find_parts(struct hnsw *h, struct err *err)
 	return check_tables(h, err);
 }
 
+static int changed(const struct hnsw *h, struct err *err)
+{
+	return err_set(err, ERR_CONFLICT, "'%s' was changed while it was read", h->name);
+}
+
+int hnsw_unchanged(const struct hnsw *h, bool deep, struct err *err)
+{
+	struct err why;
+	enum io_state state = io_map_state(&h->map, h->name);
+	if (state == IO_TOUCHED && deep && chunk_verify(&h->chunks, h->name, &why) != 0)
+		state = IO_CHANGED;
+	return state == IO_CHANGED ? changed(h, err) : 0;
+}
+
 /* Read the whole file into memory of our own. */
 static int load_file(struct hnsw *h, int fd, struct io_map *view, struct err *err)
 {
-	struct stat st;
+	struct stat st, now;
 	size_t size;
 	if (fstat(fd, &st) != 0)
 		return err_sys(err, "cannot stat '%s'", h->name);
 	void *p = hnsw_block(h, (size_t)st.st_size, 1, err);
 	if (!p || io_read_at(fd, h->name, p, (size_t)st.st_size, 0, &size, err) != 0)
 		return -1;
+	if (fstat(fd, &now) != 0)
+		return err_sys(err, "cannot stat '%s'", h->name);
+	if (now.st_size != st.st_size || now.st_mtim.tv_sec != st.st_mtim.tv_sec ||
+	    now.st_mtim.tv_nsec != st.st_mtim.tv_nsec)
+		return changed(h, err);
 	*view = (struct io_map){.data = p, .size = size};
 	return 0;
 }

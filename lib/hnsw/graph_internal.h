@@ -212,7 +212,7 @@ void hnsw_survey_row(struct hnsw_survey *s, uint64_t block, int thread, const fl
 int hnsw_load_rows(struct hnsw *h, struct hnsw_survey *survey, uint32_t *node_of, struct par *par,
 		   struct err *err) MUST_CHECK;
 
-/* ERR_CONFLICT if what an index was built from was changed since it was opened. */
+/* ERR_CONFLICT if what an index was built from, or its file, was changed since it was opened. */
 int hnsw_set_unchanged(const struct hnsw *h, struct err *err) MUST_CHECK;
 
 /* Make h->vectors, from the set and the older index. */

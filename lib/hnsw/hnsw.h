@@ -130,6 +130,13 @@ struct hnsw *hnsw_open(const char *path, enum hnsw_open_mode mode, struct err *e
 
 void hnsw_free(struct hnsw *h);
 
+/*
+ * ERR_CONFLICT if the file was changed since it was opened, so that what was read of the index may
+ * be of two states.  ${deep}: where the times of the file do not tell, though somebody had it in
+ * hand, its checksums do.
+ */
+int hnsw_unchanged(const struct hnsw *h, bool deep, struct err *err) MUST_CHECK;
+
 struct hnsw_info {
 	struct hnsw_params params;
 	uint32_t dim;

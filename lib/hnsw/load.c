@@ -325,13 +325,12 @@ int hnsw_set_unchanged(const struct hnsw *h, struct err *err)
 {
 	struct digest rows = h->head.vectors_digest;
 	if (!h->set)
-		return 0;
+		return hnsw_unchanged(h, true, err);
 	digest_take(&rows, vec_shape_digest(h->head.dim, h->head.rows));
 	if (h->older) {
 		const struct hnsw_head *older = &h->older->head;
-		if (h->older->name && io_map_state(&h->older->map, h->older->name) == IO_CHANGED)
-			return err_set(err, ERR_CONFLICT, "'%s' was changed while it was read",
-				       h->older->name);
+		if (hnsw_unchanged(h->older, true, err) != 0)
+			return -1;
 		digest_take(&rows, older->vectors_digest);
 		digest_add(&rows, vec_shape_digest(older->dim, older->rows));
 	}

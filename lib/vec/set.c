@@ -488,7 +488,7 @@ int vec_set_unchanged(const struct vec_set *s, uint64_t first, const struct dige
 		enum io_state state = io_map_state(&p->map, p->name);
 		if (state == IO_CHANGED)
 			return changed(p->name, err);
-		unsure = state == IO_UNSURE ? p : unsure;
+		unsure = state != IO_SAME ? p : unsure;
 	}
 	if (!unsure || !rows)
 		return 0;

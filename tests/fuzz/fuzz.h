@@ -41,6 +41,29 @@ __attribute__((unused)) static const char *fuzz_file(const void *data, size_t si
 	return path;
 }
 
+static char fuzz_root_path[64];
+
+__attribute__((unused)) static void fuzz_remove_root(void)
+{
+	char command[96];
+	snprintf(command, sizeof command, "rm -rf %s", fuzz_root_path);
+	(void)!system(command);
+}
+
+/* A directory in memory, where that can be had, which goes when the program ends. */
+__attribute__((unused)) static const char *fuzz_root(void)
+{
+	if (fuzz_root_path[0])
+		return fuzz_root_path;
+	snprintf(fuzz_root_path, sizeof fuzz_root_path, "/dev/shm/hnsw-fuzz.XXXXXX");
+	if (!mkdtemp(fuzz_root_path)) {
+		snprintf(fuzz_root_path, sizeof fuzz_root_path, "/tmp/hnsw-fuzz.XXXXXX");
+		MUST(mkdtemp(fuzz_root_path));
+	}
+	MUST(atexit(fuzz_remove_root) == 0);
+	return fuzz_root_path;
+}
+
 /*
  * Mend size and checksums of a file of chunks, so that what is behind them is reached.
  * Inputs whose first byte after the magic is not that of a file of ours stay as they are.

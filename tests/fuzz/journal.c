@@ -10,7 +10,7 @@
 #include "record/trial_log.h"
 #include "tests/fuzz/fuzz.h"
 
-static char root[64];
+static const char *root;
 
 /* Remove a directory and the files in it, or what is left of it. */
 static void remove_directory(const char *path)
@@ -24,27 +24,10 @@ static void remove_directory(const char *path)
 	rmdir(path);
 }
 
-static void remove_root(void)
-{
-	char path[96];
-	snprintf(path, sizeof path, "%s/.locks", root);
-	remove_directory(path);
-	snprintf(path, sizeof path, "%s/_hnsw_trials/x", root);
-	remove_directory(path);
-	snprintf(path, sizeof path, "%s/_hnsw_trials", root);
-	remove_directory(path);
-	remove_directory(root);
-}
-
 static void make_root(void)
 {
 	char path[96];
-	snprintf(root, sizeof root, "/dev/shm/hnsw-fuzz.XXXXXX");
-	if (!mkdtemp(root)) {
-		snprintf(root, sizeof root, "/tmp/hnsw-fuzz.XXXXXX");
-		MUST(mkdtemp(root));
-	}
-	atexit(remove_root);
+	root = fuzz_root();
 	snprintf(path, sizeof path, "%s/_hnsw_trials", root);
 	MUST(mkdir(path, 0777) == 0);
 }
@@ -94,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct journal_compaction made;
 	uint64_t number = 1, before, after;
 	char path[128];
-	if (!root[0])
+	if (!root)
 		make_root();
 	snprintf(path, sizeof path, "%s/_hnsw_trials/x", root);
 	MUST(mkdir(path, 0777) == 0);

@@ -10,8 +10,6 @@
 #include "catalog/catalog.h"
 #include "tests/fuzz/fuzz.h"
 
-static char root[64];
-
 /* What is taken for a name is one part of a path, and can be shown. */
 static void name(struct span text)
 {
@@ -26,7 +24,12 @@ static void name(struct span text)
 		MUST(n >= 1 && n <= CATALOG_NAME_MAX && copy[0] != '.' && !strchr(copy, '/'));
 		for (size_t c = 0; c < n; c++)
 			MUST((unsigned char)copy[c] >= 0x20 && copy[c] != 0x7f);
+		for (const char *lead = copy; (lead = strchr(lead, '\xc2')); lead++)
+			MUST((unsigned char)lead[1] >= 0xa0);
+		MUST(name_path_fault(span_of(copy)) == NULL);
 	}
+	if (name_path_fault(text) == NULL)
+		MUST(text.n && text.p[0] != '/' && !memmem(text.p, text.n, "/.", 2));
 	free(copy);
 }
 
@@ -39,23 +42,11 @@ static void settings(struct span text)
 		MUST(s.min_recall >= 0 && s.min_recall <= 1);
 }
 
-static void remove_root(void)
-{
-	char path[96];
-	snprintf(path, sizeof path, "%s/buckets.json", root);
-	unlink(path);
-	rmdir(root);
-}
-
 static void buckets(struct span text)
 {
 	struct err err;
+	const char *root = fuzz_root();
 	char path[96];
-	if (!root[0]) {
-		snprintf(root, sizeof root, "/dev/shm/hnsw-fuzz.XXXXXX");
-		MUST(mkdtemp(root));
-		atexit(remove_root);
-	}
 	snprintf(path, sizeof path, "%s/buckets.json", root);
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
 	MUST(fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n);
