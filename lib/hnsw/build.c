@@ -17,6 +17,9 @@
  * what is already there, not on how much will come.  The larger they are, the more threads find
  * work in them; that the nodes of one do not find each other costs nothing as long as they are few
  * of all.
+ *
+ * Where it is as good, most nodes are linked on layer 0 in bulk instead (bulk.c); batches then only
+ * insert them into the layers above.
  */
 #define BATCH_SHARE 64 /* a batch is at most this part of the graph, */
 #define BATCH_MAX 8192 /* and at most so many nodes */
@@ -159,8 +162,7 @@ static void write_row(const struct layer *l, size_t row, const uint64_t *key, si
 
 /* ---- phase one: each node of the batch finds its neighbours ---- */
 
-/* Link a new node on a layer to some of what a beam found, ${count} keys in the pool. */
-static void link_node(struct build *b, struct hnsw_scratch *s, uint32_t level, size_t row,
+void hnsw_link_node(struct build *b, struct hnsw_scratch *s, uint32_t level, size_t row,
 		      size_t count)
 {
 	const struct hnsw_head *d = &b->h->head;
@@ -180,13 +182,15 @@ static void insert_node(struct build *b, struct hnsw_scratch *s, uint32_t node)
 	size_t ef = h->head.ef_construction, count;
 	uint32_t level = b->level[node], top = h->head.upper ? h->head.max_level : 0;
 	uint32_t upper_row = level ? h->upper_first[b->upper_of[node - b->done]] : 0;
+	if (b->bulk && !level)
+		return;
 	hnsw_point_node(h, s, node, 0, &p);
 	if (top) {
 		s->pool[0] = hnsw_descend(h, s, &p, level < top ? level : top);
 		for (uint32_t l = level < top ? level : top; l > 0; l--) {
 			count = hnsw_beam(h, s, &p, l, 1, ef);
 			uint64_t nearest = s->pool[0];
-			link_node(b, s, l, upper_row + l - 1, count);
+			hnsw_link_node(b, s, l, upper_row + l - 1, count);
 			s->pool[0] = nearest & ~(uint64_t)1;
 		}
 		s->pool[0] =
@@ -199,8 +203,10 @@ static void insert_node(struct build *b, struct hnsw_scratch *s, uint32_t node)
 	}
 	for (uint32_t l = top + 1; l <= level; l++)
 		write_row(&b->upper, upper_row + l - 1, NULL, 0, 0);
+	if (b->bulk)
+		return;
 	count = hnsw_beam(h, s, &p, 0, 1, ef);
-	link_node(b, s, 0, node, count);
+	hnsw_link_node(b, s, 0, node, count);
 }
 
 static void insert_nodes(void *ctx, uint64_t begin, uint64_t end, int thread)
@@ -218,7 +224,7 @@ static int by_key(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void sort_keys(uint64_t *key, size_t count)
+void hnsw_sort_keys(uint64_t *key, size_t count)
 {
 	if (count > 64) {
 		qsort(key, count, sizeof *key, by_key);
@@ -258,7 +264,7 @@ static void merge_links(struct build *b, struct hnsw_scratch *s, const struct ba
 		key[n++] = pool_key(dist[i], links[i]) | (i < diverse);
 	for (size_t i = 0; i < count; i++)
 		key[n++] = pool_key(r[i].distance, r[i].from);
-	sort_keys(key, n);
+	hnsw_sort_keys(key, n);
 	n = hnsw_choose(b->h, s, b->merge_upper, key, n, l->room, &diverse);
 	write_row(l, row, key, n, diverse);
 }
@@ -335,22 +341,57 @@ static void merge_all(struct build *b, const struct layer *l, bool upper, size_t
 	par_run(b->par, groups, 4, merge_groups, b);
 }
 
+/* Whether a row has a link. */
+static bool has_link(const struct layer *l, size_t row, uint32_t to)
+{
+	const uint32_t *links = l->links + row * l->stride;
+	for (size_t i = 0; i < l->room && links[i] != HNSW_NONE; i++)
+		if (links[i] == to)
+			return true;
+	return false;
+}
+
+/* Ask for the links back that are not there. */
 static size_t collect(struct build *b, const struct layer *l, size_t row, uint32_t from, size_t n)
 {
 	const uint32_t *links = l->links + row * l->stride;
 	const float *dist = l->dist + row * l->stride;
 	for (size_t i = 0; i < l->room && links[i] != HNSW_NONE; i++)
-		b->request[n++] = (struct back_link){links[i], from, dist[i]};
+		if (!b->bulk || l == &b->upper || !has_link(l, links[i], from))
+			b->request[n++] = (struct back_link){links[i], from, dist[i]};
 	return n;
+}
+
+/* Nodes of the batch that follows ${done} ones, unless it ends before. */
+static uint32_t batch_size(uint32_t done)
+{
+	uint32_t size = done / BATCH_SHARE;
+	return size < 1 ? 1 : size > BATCH_MAX ? BATCH_MAX : size;
+}
+
+/* Links back on layer 0 of the nodes from ${first} to before ${end}. */
+static void link_back_base(struct build *b, uint32_t first, uint32_t end)
+{
+	size_t n = 0;
+	for (uint32_t node = first; node < end; node++)
+		n = collect(b, &b->base, node, node, n);
+	merge_all(b, &b->base, false, n);
+}
+
+void hnsw_link_back_all(struct build *b, uint32_t first)
+{
+	/* So many at once as there is room for their requests. */
+	uint32_t nodes = b->h->head.nodes, most = batch_size(nodes);
+	for (; first < nodes; first += most)
+		link_back_base(b, first, nodes - first < most ? nodes : first + most);
 }
 
 static void link_back(struct build *b)
 {
 	const struct hnsw *h = b->h;
 	size_t n = 0;
-	for (uint32_t node = b->done; node < b->batch_end; node++)
-		n = collect(b, &b->base, node, node, n);
-	merge_all(b, &b->base, false, n);
+	if (!b->bulk)
+		link_back_base(b, b->done, b->batch_end);
 	for (uint32_t l = 1; l <= h->head.max_level; l++) {
 		n = 0;
 		for (uint32_t node = b->done; node < b->batch_end; node++) {
@@ -369,13 +410,6 @@ static void link_back(struct build *b)
 }
 
 /* ---- the whole ---- */
-
-/* Nodes of the batch that follows ${done} ones, unless it ends before. */
-static uint32_t batch_size(uint32_t done)
-{
-	uint32_t size = done / BATCH_SHARE;
-	return size < 1 ? 1 : size > BATCH_MAX ? BATCH_MAX : size;
-}
 
 /* Find where the batch that begins at b->done ends. */
 static void next_batch(struct build *b)
@@ -419,15 +453,18 @@ void hnsw_insert_batch(struct build *b)
 	b->done = b->batch_end;
 }
 
-static int insert_all(struct build *b, const struct hnsw_build_opts *opts, struct err *err)
+/* Insert nodes up to number ${end}. */
+static int insert_all(struct build *b, uint32_t end, const struct hnsw_build_opts *opts,
+		      struct err *err)
 {
-	uint32_t nodes = b->h->head.nodes, first = b->done;
-	while (b->done < nodes) {
+	uint32_t nodes = b->h->head.nodes, first = hnsw_first_node(b->h);
+	while (b->done < end) {
 		next_batch(b);
 		if (hnsw_pass_rungs(b, opts, err) != 0)
 			return -1;
 		hnsw_insert_batch(b);
-		if (opts->progress && opts->progress(opts->ctx, b->done - first, nodes - first))
+		if (!b->bulk && opts->progress &&
+		    opts->progress(opts->ctx, b->done - first, nodes - first))
 			return err_set(err, ERR_TEMP, "build was interrupted");
 	}
 	return 0;
@@ -499,6 +536,18 @@ static int prepare(struct build *b, const struct hnsw_build_opts *opts, struct e
 	return hnsw_count_rungs(h, opts, b->rung_nodes, err);
 }
 
+/* Insert all nodes, the later ones in bulk where that is as good. */
+static int insert_or_bulk(struct build *b, const struct hnsw_build_opts *opts, struct err *err)
+{
+	uint32_t nodes = b->h->head.nodes, some = hnsw_bulk_first(b->h, opts);
+	if (insert_all(b, some, opts, err) != 0)
+		return -1;
+	if (b->done < nodes && hnsw_bulk(b, opts, err) != 0)
+		return -1;
+	/* All the rest; or what is left of it, the layers above. */
+	return insert_all(b, nodes, opts, err);
+}
+
 int hnsw_link_all(struct hnsw *h, const struct hnsw_build_opts *opts, struct err *err)
 {
 	struct build b = {.h = h, .par = opts->par};
@@ -506,7 +555,7 @@ int hnsw_link_all(struct hnsw *h, const struct hnsw_build_opts *opts, struct err
 	if (ret == 0 && h->older)
 		hnsw_take_links(&b);
 	if (ret == 0)
-		ret = insert_all(&b, opts, err);
+		ret = insert_or_bulk(&b, opts, err);
 	if (ret == 0)
 		ret = hnsw_repair(h, b.base.links, true, &b.scratch[0], err);
 	if (ret == 0)

@@ -36,12 +36,23 @@ struct build {
 	bool merge_upper;
 	uint32_t *rung_nodes; /* of the rungs: how many nodes each has */
 	size_t rung;	      /* the next one */
+	bool bulk;	      /* layer 0 is linked already; only layers above are left */
 };
 
 /* Rows of links for layer 0 or the layers above, in blocks of ${h}. */
 int hnsw_layer_alloc(struct hnsw *h, struct layer *l, size_t rows, bool upper,
 		     struct err *err) MUST_CHECK;
 void hnsw_layer_release(struct layer *l);
+
+/* Link a node on a layer to some of what was found, ${count} keys in the pool. */
+void hnsw_link_node(struct build *b, struct hnsw_scratch *s, uint32_t level, size_t row,
+		    size_t count);
+
+/* Merge the links back on layer 0 of all nodes from ${first} on, where there is none yet. */
+void hnsw_link_back_all(struct build *b, uint32_t first);
+
+/* Sort keys; a few, as a rule. */
+void hnsw_sort_keys(uint64_t *key, size_t count);
 
 /* Insert the batch. */
 void hnsw_insert_batch(struct build *b);
@@ -51,6 +62,15 @@ void hnsw_insert_batch(struct build *b);
  * an older index, the nodes of that are taken over, and the others inserted.
  */
 int hnsw_link_all(struct hnsw *h, const struct hnsw_build_opts *opts, struct err *err) MUST_CHECK;
+
+/* ---- layer 0 in bulk ---- */
+
+/* How many nodes are inserted before the others may be linked in bulk; all, if they may not. */
+uint32_t hnsw_bulk_first(const struct hnsw *h, const struct hnsw_build_opts *opts);
+
+/* Link the nodes from ${b}->done on to each other and to those before on layer 0, and set
+ * ${b}->bulk; do nothing if that is not as good as inserting them. */
+int hnsw_bulk(struct build *b, const struct hnsw_build_opts *opts, struct err *err) MUST_CHECK;
 
 /* ---- rungs ---- */
 

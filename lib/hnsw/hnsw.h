@@ -63,7 +63,7 @@ struct hnsw_params {
 
 struct hnsw;
 
-/* How a build runs; none of it changes the result. */
+/* How a build runs; nothing but rungs changes the result. */
 struct hnsw_build_opts {
 	struct par *par;
 	const struct dist_kernels *kernels;
@@ -74,7 +74,8 @@ struct hnsw_build_opts {
 	/*
 	 * While building: numbers of rows, increasing and less than those of the set.  When so many
 	 * rows of the permutation are in, ${rung} is given an index of just these, which lives
-	 * until it returns; -1 ends the build.  Its rows are those of vec_set_sample().
+	 * until it returns; -1 ends the build.  Its rows are those of vec_set_sample().  With rungs
+	 * all rows are inserted, none linked in bulk.
 	 */
 	const uint32_t *rungs;
 	size_t n_rungs;
@@ -83,8 +84,9 @@ struct hnsw_build_opts {
 
 /*
  * Build an index over all rows of ${set}.  The same vectors, parameters and seed give
- * the same bytes in hnsw_write(), whatever the threads and kernels; the graph after r
- * insertions does not depend on the rows that follow in the permutation.
+ * the same bytes in hnsw_write(), whatever the threads and kernels.  The graph after r
+ * insertions does not depend on the rows that follow in the permutation; layer 0 may be linked in
+ * bulk, where that is as good (hnsw/bulk).
  *
  * The index reads the set as long as it lives: floats that rank what codes found are not
  * copied.  NULL: ERR_DATA (no rows, a value that is not finite or beyond f16), ERR_USAGE (a

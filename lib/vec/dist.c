@@ -84,6 +84,19 @@ static bool self_test(const struct dist_kernels *k)
 		if (memcmp(dots, want, sizeof want) != 0)
 			return false;
 	}
+	int16_t wide[TEST_ROWS][TEST_CODES];
+	const int16_t *rows[TEST_ROWS];
+	int32_t tiles[2][4 * DIST_TILE];
+	for (int j = 0; j < TEST_ROWS; j++) {
+		k->code_widen(codes[j], TEST_CODES, wide[j]);
+		rows[j] = wide[j];
+	}
+	for (size_t dim = DIST_WIDE_PAD; dim <= TEST_CODES; dim += DIST_WIDE_PAD) {
+		k->code_tile(rows, rows + 3, dim, tiles[0]);
+		dist_portable.code_tile(rows, rows + 3, dim, tiles[1]);
+		if (memcmp(tiles[0], tiles[1], sizeof tiles[0]) != 0)
+			return false;
+	}
 	uint64_t keys[2][TEST_ROWS + 1], bits = 0x5a5a5a5a5a5a5a5a;
 	uint32_t number[40], fresh[2][56];
 	for (uint32_t i = 0; i < 40; i++)

@@ -12,6 +12,7 @@
 
 #define DIST_TILE 6	 /* queries that are compared with four rows at once */
 #define DIST_CODE_PAD 64 /* rows of codes are multiples of this many bytes */
+#define DIST_WIDE_PAD 32 /* rows of codes in 16 bits are multiples of this many */
 
 /* Rows of floats or of codes, ${stride} bytes apart. */
 struct dist_rows {
@@ -70,6 +71,14 @@ struct dist_kernels {
 	 */
 	void (*code_rows)(const int8_t *q, const struct dist_rows *rows, const uint32_t *number,
 			  size_t count, int32_t *out);
+	/* A row of codes as code_tile() takes it: out[i] = code[i] - 128, in 16 bits. */
+	void (*code_widen)(const uint8_t *code, size_t dim, int16_t *out);
+	/*
+	 * out[4 * i + j] = sum(q[i][.] * row[j][.]) of whole numbers of -128..127, exact, ${dim} a
+	 * multiple of DIST_WIDE_PAD: for comparing many with many.
+	 */
+	void (*code_tile)(const int16_t *const q[DIST_TILE], const int16_t *const row[4],
+			  size_t dim, int32_t out[4 * DIST_TILE]);
 	/* The largest of |v[i] - centre[i]|; any number if some are NaN. */
 	float (*code_reach)(const float *v, const float *centre, size_t dim);
 	/*

@@ -75,6 +75,44 @@ code_group(const int8_t *q, const uint8_t *const *row, int count, size_t dim, in
 	}
 }
 
+/* Sums of the lanes of four. */
+static inline __m128i sum_four_whole(const __m256i s[4])
+{
+	__m256i a = _mm256_hadd_epi32(s[0], s[1]), b = _mm256_hadd_epi32(s[2], s[3]);
+	__m256i c = _mm256_hadd_epi32(a, b);
+	return _mm_add_epi32(_mm256_castsi256_si128(c), _mm256_extracti128_si256(c, 1));
+}
+
+/* Two rows with four: as many sums as the registers hold, with what they are made of. */
+static inline __attribute__((always_inline)) void
+tile_two(const int16_t *const *q, const int16_t *const row[4], size_t dim, int32_t *out)
+{
+	__m256i sum[8];
+	UNROLL_ALL
+	for (int j = 0; j < 8; j++)
+		sum[j] = _mm256_setzero_si256();
+	for (size_t i = 0; i < dim; i += 16) {
+		__m256i a = _mm256_loadu_si256((const __m256i *)(const void *)(q[0] + i));
+		__m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(q[1] + i));
+		UNROLL
+		for (int j = 0; j < 4; j++) {
+			__m256i x = _mm256_loadu_si256((const __m256i *)(const void *)(row[j] + i));
+			sum[j] = _mm256_add_epi32(sum[j], _mm256_madd_epi16(a, x));
+			sum[4 + j] = _mm256_add_epi32(sum[4 + j], _mm256_madd_epi16(b, x));
+		}
+	}
+	_mm_storeu_si128((__m128i *)(void *)out, sum_four_whole(sum));
+	_mm_storeu_si128((__m128i *)(void *)(out + 4), sum_four_whole(sum + 4));
+}
+
+#define HAVE_CODE_TILE
+static void code_tile(const int16_t *const q[DIST_TILE], const int16_t *const row[4], size_t dim,
+		      int32_t out[4 * DIST_TILE])
+{
+	for (int i = 0; i < DIST_TILE; i += 2)
+		tile_two(q + i, row, dim, out + 4 * i);
+}
+
 #define VARIANT avx2
 #include "vec/dist_variant.inc"
 #endif

@@ -102,6 +102,21 @@ static inline __attribute__((always_inline)) void group(const float *q, const vo
 		out[j] = sum_one(even[j]);
 }
 
+/* As sum_four does it. */
+static inline __m128i sum_four_whole(const __m512i s[4])
+{
+	__m512i a = _mm512_add_epi32(_mm512_shuffle_i32x4(s[0], s[1], 0x44),
+				     _mm512_shuffle_i32x4(s[0], s[1], 0xee));
+	__m512i b = _mm512_add_epi32(_mm512_shuffle_i32x4(s[2], s[3], 0x44),
+				     _mm512_shuffle_i32x4(s[2], s[3], 0xee));
+	__m512i c =
+	    _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
+	c = _mm512_add_epi32(c, _mm512_shuffle_epi32(c, 0x4e));
+	c = _mm512_add_epi32(c, _mm512_shuffle_epi32(c, 0xb1));
+	return _mm512_castsi512_si128(_mm512_permutexvar_epi32(
+	    _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 8, 4, 0), c));
+}
+
 static inline __attribute__((always_inline)) void
 code_group(const int8_t *q, const uint8_t *const *row, int count, size_t dim, int32_t *out)
 {
@@ -119,19 +134,7 @@ code_group(const int8_t *q, const uint8_t *const *row, int count, size_t dim, in
 		out[0] = _mm512_reduce_add_epi32(sum[0]);
 		return;
 	}
-	/* As sum_four does it. */
-	__m512i a = _mm512_add_epi32(_mm512_shuffle_i32x4(sum[0], sum[1], 0x44),
-				     _mm512_shuffle_i32x4(sum[0], sum[1], 0xee));
-	__m512i b = _mm512_add_epi32(_mm512_shuffle_i32x4(sum[2], sum[3], 0x44),
-				     _mm512_shuffle_i32x4(sum[2], sum[3], 0xee));
-	__m512i c =
-	    _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
-	c = _mm512_add_epi32(c, _mm512_shuffle_epi32(c, 0x4e));
-	c = _mm512_add_epi32(c, _mm512_shuffle_epi32(c, 0xb1));
-	_mm_storeu_si128(
-	    (__m128i *)out,
-	    _mm512_castsi512_si128(_mm512_permutexvar_epi32(
-		_mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 8, 4, 0), c)));
+	_mm_storeu_si128((__m128i *)out, sum_four_whole(sum));
 }
 
 /* One step of a tile: 16 elements, or those of a mask. */
@@ -168,6 +171,31 @@ static void dot_tile(const float *const q[DIST_TILE], const float *const row[4],
 	UNROLL_ALL
 	for (int j = 0; j < DIST_TILE; j++)
 		_mm_storeu_ps(out + 4 * j, sum_four(sum + 4 * j));
+}
+
+#define HAVE_CODE_TILE
+static void code_tile(const int16_t *const q[DIST_TILE], const int16_t *const row[4], size_t dim,
+		      int32_t out[4 * DIST_TILE])
+{
+	__m512i sum[4 * DIST_TILE], x[4];
+	UNROLL_ALL
+	for (int j = 0; j < 4 * DIST_TILE; j++)
+		sum[j] = _mm512_setzero_si512();
+	for (size_t i = 0; i < dim; i += 32) {
+		UNROLL
+		for (int j = 0; j < 4; j++)
+			x[j] = _mm512_loadu_si512(row[j] + i);
+		UNROLL_ALL
+		for (int k = 0; k < DIST_TILE; k++) {
+			__m512i y = _mm512_loadu_si512(q[k] + i);
+			UNROLL
+			for (int j = 0; j < 4; j++)
+				sum[4 * k + j] = _mm512_dpwssd_epi32(sum[4 * k + j], y, x[j]);
+		}
+	}
+	UNROLL_ALL
+	for (int k = 0; k < DIST_TILE; k++)
+		_mm_storeu_si128((__m128i *)(void *)(out + 4 * k), sum_four_whole(sum + 4 * k));
 }
 
 #define HAVE_UNVISITED

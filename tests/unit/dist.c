@@ -232,6 +232,35 @@ static bool tile_agrees(const struct dist_kernels *k)
 	return true;
 }
 
+/* A tile of codes: exactly the sums, also of the largest products. */
+static bool code_tile_agrees(const struct dist_kernels *k)
+{
+	enum { ROWS = DIST_TILE + 4, WIDE = 320 };
+	static uint8_t code[ROWS][WIDE];
+	static int16_t wide[ROWS][WIDE];
+	const int16_t *row[ROWS];
+	struct rng r = {5};
+	for (int i = 0; i < ROWS; i++) {
+		for (int e = 0; e < WIDE; e++)
+			code[i][e] = (uint8_t)(i % 3 ? rng_below(&r, 256) : 0);
+		k->code_widen(code[i], WIDE, wide[i]);
+		row[i] = wide[i];
+	}
+	for (size_t dim = DIST_WIDE_PAD; dim <= WIDE; dim += DIST_WIDE_PAD) {
+		int32_t out[4 * DIST_TILE];
+		k->code_tile(row, row + DIST_TILE, dim, out);
+		for (int i = 0; i < 4 * DIST_TILE; i++) {
+			int64_t exact = 0;
+			for (size_t e = 0; e < dim; e++)
+				exact += (code[i / 4][e] - 128) *
+					 (code[DIST_TILE + i % 4][e] - 128);
+			if (out[i] != exact)
+				return false;
+		}
+	}
+	return true;
+}
+
 static void test_kernels(void)
 {
 	static const char *const names[] = {"avx512", "avx2", "neon", "portable"};
@@ -252,6 +281,7 @@ static void test_kernels(void)
 		ok(good, "%s gives the bits of portable", names[i]);
 		ok(halves, "%s: so of floats of 16 bits", names[i]);
 		ok(tile_agrees(k), "%s: tiles", names[i]);
+		ok(code_tile_agrees(k), "%s: tiles of codes", names[i]);
 		ok(codes_agree(k, p), "%s gives the sums of portable", names[i]);
 		ok(making_agrees(k, p), "%s: codes and what is made of their sums", names[i]);
 		ok(marks_agree(k), "%s: what was not visited", names[i]);

@@ -438,6 +438,130 @@ static void test_digest(void)
 	free(v);
 }
 
+/* ---- layer 0 in bulk ---- */
+
+enum { BULK_ROWS = 8400, BULK_DIM = 256 };
+
+/* Points of a map of a few dimensions, or of all. */
+static float *mapped_rows(uint64_t seed, uint32_t latent)
+{
+	float *map = random_rows(1, latent, BULK_DIM), *z = random_rows(seed, BULK_ROWS, latent);
+	float *v = calloc((size_t)BULK_ROWS * BULK_DIM, sizeof *v);
+	for (size_t i = 0; i < BULK_ROWS; i++)
+		for (size_t l = 0; l < latent; l++)
+			for (size_t k = 0; k < BULK_DIM; k++)
+				v[i * BULK_DIM + k] += z[i * latent + l] * map[l * BULK_DIM + k];
+	free(map);
+	free(z);
+	return v;
+}
+
+static int skip_rung(void *ctx, const struct hnsw *h, struct err *err)
+{
+	(void)ctx;
+	(void)h;
+	(void)err;
+	return 0;
+}
+
+/* With ${insert}, by insertion: a build with rungs is. */
+static struct hnsw *build_mapped(float *v, enum vec_metric metric, bool insert, int threads,
+				 const char *kernel)
+{
+	static const uint32_t rung = 1;
+	struct err err = {0};
+	struct hnsw_params p = {metric, 16, 80, 30, 42, storage, false};
+	struct hnsw_build_opts how = {.par = par_new(threads, &err),
+				      .kernels = dist_choose(kernel, &err),
+				      .rungs = &rung,
+				      .n_rungs = insert,
+				      .rung = skip_rung};
+	struct hnsw *h = hnsw_build(set_of(v, BULK_ROWS, BULK_DIM), &p, &how, &err);
+	par_free(how.par);
+	return h;
+}
+
+static bool same_graph(const struct hnsw *a, const struct hnsw *b)
+{
+	return memcmp(&a->head.graph_digest, &b->head.graph_digest, sizeof(struct digest)) == 0;
+}
+
+/* How many of the nearest ten are found. */
+static int found_of(const struct hnsw *h, float *queries)
+{
+	struct err err;
+	struct hnsw_scratch s;
+	int found = 0;
+	if (hnsw_scratch_init(&s, h, dist_choose(NULL, &err), &err) != 0)
+		return 0;
+	for (int q = 0; q < 200; q++) {
+		struct hnsw_hit want[10], got[10];
+		const float *query = queries + (size_t)q * BULK_DIM;
+		int n = hnsw_search_exact(h, query, 10, &s, want, &err);
+		if (n == 10)
+			n = hnsw_search(h, query, 10, 30, &s, got, &err);
+		for (int i = 0; i < n; i++)
+			found += got[i].rank <= want[9].rank;
+	}
+	hnsw_scratch_release(&s);
+	return found;
+}
+
+static bool give_up(void *ctx, uint64_t done, uint64_t total)
+{
+	return *(bool *)ctx = done >= total / 2;
+}
+
+/* A graph made in bulk is another one than that of insertions, as good, and always the same. */
+static void test_bulk_graph(float *v, enum vec_metric metric, const char *kernel)
+{
+	struct err err;
+	float *queries = mapped_rows(6, 10);
+	const char *name = hnsw_storage_names[storage];
+	struct hnsw *a = build_mapped(v, metric, false, 2, NULL);
+	struct hnsw *b = build_mapped(v, metric, true, 2, NULL);
+	ok(!same_graph(a, b), "%s: a graph made in bulk is another one", name);
+	ok(hnsw_check(a, &err) == 0 && a->head.strays == 0, "%s: and a sound one", name);
+	int bulk = found_of(a, queries), inserted = found_of(b, queries);
+	ok(bulk >= inserted - 20, "%s: what is found of 2000: %d, by insertion %d", name, bulk,
+	   inserted);
+	hnsw_free(b);
+	b = build_mapped(v, metric, false, 3, kernel);
+	ok(same_graph(a, b), "%s: the same with three threads and kernel %s", name,
+	   kernel ? kernel : "as before");
+	hnsw_free(a);
+	hnsw_free(b);
+	free(queries);
+}
+
+static void test_bulk(void)
+{
+	struct err err = {0};
+	bool gave_up = false;
+	float *v = mapped_rows(5, 10), *hard = random_rows(7, BULK_ROWS, BULK_DIM);
+	storage = HNSW_F32;
+	test_bulk_graph(v, VEC_L2, NULL);
+	storage = HNSW_SQ8;
+	test_bulk_graph(v, VEC_L2, "portable");
+	test_bulk_graph(v, VEC_COSINE, NULL);
+	struct hnsw *a = build_mapped(hard, VEC_L2, false, 2, NULL);
+	struct hnsw *b = build_mapped(hard, VEC_L2, true, 2, NULL);
+	ok(same_graph(a, b), "vectors whose leaves tell nothing are inserted");
+	hnsw_free(a);
+	hnsw_free(b);
+	struct hnsw_params p = {VEC_L2, 16, 80, 30, 42, storage, false};
+	struct hnsw_build_opts how = {.par = par_new(2, &err),
+				      .kernels = dist_choose(NULL, &err),
+				      .progress = give_up,
+				      .ctx = &gave_up};
+	ok(!hnsw_build(set_of(v, BULK_ROWS, BULK_DIM), &p, &how, &err) && gave_up &&
+	       err.code == ERR_TEMP,
+	   "a build in bulk is interrupted");
+	par_free(how.par);
+	free(v);
+	free(hard);
+}
+
 static void test_levels(void)
 {
 	enum { N = 100000, D = 1 };
@@ -791,6 +915,7 @@ int main(void)
 	storage = HNSW_F32;
 	test_bytes();
 	test_halves();
+	test_bulk();
 	storage = HNSW_F32;
 	test_levels();
 	test_starts();
