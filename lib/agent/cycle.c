@@ -171,8 +171,9 @@ static int decide_by_rule(struct cycle *c, const struct trial *t, struct err *er
 	return ret;
 }
 
-/* By the goal: the cheapest of all that meets it.  ${id} gets whose Trial it is. */
-static int decide_by_goal(struct cycle *c, const struct trial *t, struct buf *id, struct err *err)
+/* By the goal: the cheapest of all that meets it, whose Trial is in ${winner} then. */
+static int decide_by_goal(struct cycle *c, const struct trial *t, struct buf *winner,
+			  struct err *err)
 {
 	struct past *p = &c->past;
 	struct tune_candidate best;
@@ -189,22 +190,61 @@ static int decide_by_goal(struct cycle *c, const struct trial *t, struct buf *id
 	     trial_parse(&champion, buf_span(&p->line[p->promoted]), err) != 0) ||
 	    check_gates(c, &chosen, err) != 0)
 		return -1;
-	buf_clear(id);
-	buf_addspan(id, chosen.id);
-	return buf_ok(id, err) != 0 ? -1
-				    : promote(c, &chosen, p->has_champion ? &champion : NULL, err);
+	buf_clear(winner);
+	buf_addspan(winner, chosen.line);
+	return buf_ok(winner, err) != 0
+		   ? -1
+		   : promote(c, &chosen, p->has_champion ? &champion : NULL, err);
 }
 
 /*
- * Promote what may be, and beats the champion.  1: promoted, ${id} has the Trial; 0: not, ${err} says
- * why; -1: ERR_CONFLICT, again.
+ * Promote what may be, and beats the champion.  1: promoted, ${winner} has the Trial if it is perhaps
+ * another; 0: not, ${err} says why; -1: ERR_CONFLICT, again.
  */
-static int decide(struct cycle *c, const struct trial *t, struct buf *id, struct err *err)
+static int decide(struct cycle *c, const struct trial *t, struct buf *winner, struct err *err)
 {
 	if (span_same(current_id(&c->past), t->id))
 		return 1; /* before an interruption */
-	int ret = c->by_goal ? decide_by_goal(c, t, id, err) : decide_by_rule(c, t, err);
+	int ret = c->by_goal ? decide_by_goal(c, t, winner, err) : decide_by_rule(c, t, err);
 	return ret == 0 ? 1 : err->code == ERR_NO ? 0 : -1;
+}
+
+/* What the log tells of a Trial. */
+#define DETAIL_MAX (CYCLE_CONFIG_MAX + 64)
+static void detail_text(const struct cycle *c, const struct trial *t, char out[static DETAIL_MAX])
+{
+	char config[CYCLE_CONFIG_MAX];
+	cycle_config_text(c, &t->config, config);
+	snprintf(out, DETAIL_MAX, "config=%s recall=%.3f p50=%.0fus", config,
+		 t->metrics.recall_at_k, t->metrics.search_latency_p50_us);
+}
+
+/* ${promoted}: what decide() returned; ${why} is its error then. */
+static int log_outcome(struct cycle *c, const struct trial *t, int promoted,
+		       const struct buf *winner, const struct err *why, struct err *err)
+{
+	struct agent_event *e = c->event;
+	struct trial w;
+	struct err ignored;
+	char detail[2][DETAIL_MAX];
+	detail_text(c, t, detail[0]);
+	struct agent_entry entry[2] = {{.kind = AGENT_TRIAL_COMPLETED,
+					.index_name = e->index_name,
+					.detail = detail[0],
+					.event = e->name,
+					.trial_id = t->id}};
+	entry[1] = entry[0];
+	entry[1].kind = promoted < 0 ? AGENT_TRIAL_ERROR : AGENT_PROMOTED;
+	if (promoted < 0)
+		entry[1].detail = why->msg;
+	if (promoted == 0)
+		entry[0].not_promoted = why->msg;
+	if (promoted > 0 && winner->len && trial_parse(&w, buf_span(winner), &ignored) == 0) {
+		detail_text(c, &w, detail[1]);
+		entry[1].detail = detail[1];
+		entry[1].trial_id = w.id;
+	}
+	return agent_log(c->agent, entry, promoted ? 2 : 1, err);
 }
 
 /* Append, decide, log.  A decision that failed for a reason that may pass is made later. */
@@ -213,39 +253,20 @@ static int finish(struct cycle *c, struct err *err)
 	struct agent_event *e = c->event;
 	struct trial t;
 	struct err why;
-	struct buf id = BUF_INIT;
-	char config[CYCLE_CONFIG_MAX], detail[128];
-	int promoted = -1;
+	struct buf winner = BUF_INIT;
+	int promoted = -1, ret = -1;
 	if (trial_parse(&t, buf_span(&e->trial), err) != 0 || cycle_append(c, &e->trial, err) != 0)
 		return -1;
 	why.code = ERR_CONFLICT;
 	for (int i = 0; i < ATTEMPTS && promoted < 0 && why.code == ERR_CONFLICT; i++)
 		if ((i == 0 && !c->by_goal) ||
 		    past_read(c, t.vectors_digest, t.eval_digest, &why) == 0)
-			promoted = decide(c, &t, &id, &why);
-	if (promoted < 0 && cycle_may_pass(&why)) {
-		buf_release(&id);
+			promoted = decide(c, &t, &winner, &why);
+	if (promoted < 0 && cycle_may_pass(&why))
 		*err = why;
-		return -1;
-	}
-	cycle_config_text(c, &t.config, config);
-	snprintf(detail, sizeof detail, "config=%s recall=%.3f p50=%.0fus", config,
-		 t.metrics.recall_at_k, t.metrics.search_latency_p50_us);
-	struct agent_entry entry[2] = {{.kind = AGENT_TRIAL_COMPLETED,
-					.index_name = e->index_name,
-					.detail = detail,
-					.event = e->name,
-					.trial_id = t.id}};
-	entry[1] = entry[0];
-	entry[1].kind = promoted < 0 ? AGENT_TRIAL_ERROR : AGENT_PROMOTED;
-	if (promoted < 0)
-		entry[1].detail = why.msg;
-	if (promoted == 0)
-		entry[0].not_promoted = why.msg;
-	if (promoted > 0 && id.len)
-		entry[1].trial_id = buf_span(&id);
-	int ret = agent_log(c->agent, entry, promoted ? 2 : 1, err);
-	buf_release(&id);
+	else
+		ret = log_outcome(c, &t, promoted, &winner, &why, err);
+	buf_release(&winner);
 	return ret;
 }
 
