@@ -10,6 +10,7 @@
 #include "record/trial_log.h"
 #include "record/verdict.h"
 #include "store/store.h"
+#include "tune/goal.h"
 #include "vec/set.h"
 
 #define CATALOG_NAME_MAX NAME_BYTES_MAX
@@ -39,6 +40,13 @@ int catalog_check_name(const char *kind, const char *name, struct err *err) MUST
 /* 1: registered; 0: not, ${m} is empty; -1. */
 int catalog_index_get(struct catalog *c, const char *index, struct index_meta *m,
 		      struct err *err) MUST_CHECK;
+
+/*
+ * The goal that holds for an index, of which ${m} is what is registered: what ${g} says (options),
+ * else what the index's own goal says; tune_goal_complete() adds what is usual.  1; 0: neither says
+ * anything, so there is no goal; -1.
+ */
+int catalog_index_goal(const struct index_meta *m, struct tune_goal *g, struct err *err) MUST_CHECK;
 
 /* Names of the registered indexes, in byte order. */
 int catalog_index_list(struct catalog *c, struct store_names *out, struct err *err) MUST_CHECK;
@@ -144,6 +152,13 @@ int catalog_evalset_sync(struct catalog *c, const char *index, struct err *err) 
 int catalog_dataset_open(struct catalog *c, const char *dataset, const char *bucket,
 			 struct vec_set *out, struct err *err) MUST_CHECK;
 
+/* The stamp of a batch, by its name, which all that come later exceed. */
+uint64_t catalog_batch_stamp(const char *batch);
+
+/* How many rows the batches from that stamp on have, new versions of rows included. */
+int catalog_dataset_rows_since(struct catalog *c, const char *dataset, uint64_t stamp,
+			       uint64_t *rows, struct err *err) MUST_CHECK;
+
 struct dataset_append {
 	const char *dataset;
 	const char *bucket; /* for the first batch; NULL: where the dataset is, else where an
@@ -204,7 +219,16 @@ struct promote_request {
 	bool if_better;	       /* only if it beats the champion: by ${verdict}, or by ... */
 	bool trust_stored;     /* ... the figures of the Trials; these count for the floor too */
 	const struct verdict *verdict; /* of a duel with the champion, or NULL */
-	bool unattended;	       /* not if its config was rolled back on the same vectors */
+	/* Not if its config was rolled back on the same vectors, nor in place of what is pinned. */
+	bool unattended;
+	/*
+	 * What options say of a goal; NULL: nothing.  With the index's own it is the goal that the
+	 * Trial must meet, if this or ${unattended} or ${if_better} is set, and that the verdict
+	 * must be by; it beats the champion then if that does not meet it, or costs more.
+	 */
+	const struct tune_goal *goal;
+	enum promotion_pin pin; /* what becomes of it; if it is current already and pinned now, no
+				 * more than that */
 	/*
 	 * Only if its recall is proven to be at least this; 0: no floor.  Where nothing is promoted,
 	 * nothing can become worse: then the mean is enough unless ${prove}, with a warning, and the
@@ -223,6 +247,10 @@ struct promote_request {
 int catalog_promote(struct catalog *c, const struct catalog_index *x,
 		    const struct promote_request *r, struct buf *state,
 		    struct err *err) MUST_CHECK;
+
+/* Let go of what is pinned, see promotion_set_pin().  ERR_NO: nothing is promoted. */
+int catalog_unpin(const struct catalog_index *x, const char *expect, bool dry_run,
+		  struct buf *state, struct err *err) MUST_CHECK;
 
 /* Take the promotion before back.  ERR_NO: nothing is promoted. */
 int catalog_rollback(struct catalog *c, const char *index, const char *expect, bool dry_run,
