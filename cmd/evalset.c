@@ -33,7 +33,8 @@ static const struct cli_opt opts[] = {
     {0, "index", "NAME", "the index it is for", CLI_STR, &o.index, 0, 0, NULL},
     {'k', "k", "K", "answers a query (default 10)", CLI_U32, &o.k, 1, EVALSET_MAX_K, NULL},
     {'N', "count", "N",
-     "queries (default: all of --queries or --texts; else a sample of 1000, at most half the rows)",
+     "queries (default: all of --queries or --texts; else a sample of 1000, at most half the rows); "
+     "refresh: add rows to a sample until it has so many",
      CLI_U64, &o.count, 1, EVALSET_MAX_QUERIES, NULL},
     {0, "queries", "FILE", "take the queries from a file of vectors", CLI_STR, &o.queries, 0, 0,
      NULL},
@@ -529,7 +530,8 @@ int main(int argc, char **argv)
 	if (!o.refresh &&
 	    (make_queries(&e, &set, &err) != 0 || describe(&e, meta.index_name, &err) != 0))
 		goto out;
-	if (o.refresh && complete(&e, &set, &err) != 0)
+	if (o.refresh && (complete(&e, &set, &err) != 0 ||
+			  evalset_enlarge(&e, &set, o.count, o.seed, &err) != 0))
 		goto out;
 	struct make_truth how = {.base = &set, .progress = on_progress, .ctx = &progress};
 	how.metric = o.metric >= 0     ? (enum vec_metric)o.metric

@@ -22,7 +22,7 @@ static struct {
 	struct cli_list ef, curve;
 	uint32_t threads, k;
 	struct bench_opts bench;
-	double target;
+	double target, target_queries;
 	double confidence;
 	const char *index, *note, *store;
 	int vectors;
@@ -45,6 +45,9 @@ static const struct cli_opt opts[] = {
      CLI_F64, &o.bench.min_seconds, 0, 3600, NULL},
     {0, "target-recall", "R", "recall that a query, and the curve, should reach (default 0.9)",
      CLI_F64, &o.target, 0, 1, NULL},
+    {0, "target-queries", "SHARE",
+     "at-target: such a share of the queries is to reach it, each (default: their mean is to)",
+     CLI_F64, &o.target_queries, 0, 1, NULL},
     {0, "at-target", NULL,
      "measure at the least ef_search (10..200, or within -s LO:HI) that reaches the target, and at "
      "1.8 times that",
@@ -161,6 +164,17 @@ static int measure(struct run *r, struct bench *b, const struct hnsw_info *info,
 	return io_sink_flush(&cli_out, err);
 }
 
+/* Whether a point of a curve reaches the target, as sure as is wanted. */
+static bool reaches(const struct bench *b, const struct curve_point *p)
+{
+	bool mean = o.confidence <= 0.5;
+	if (o.target_queries > 0)
+		return (mean ? p->at_target
+			     : stat_mean_lower_known(p->at_target, b->n, 1 - o.confidence)) >=
+		       o.target_queries;
+	return (mean ? p->recall : p->lower) >= o.bench.target_recall;
+}
+
 /* The least width of a curve that reaches the target, the greatest if none does. */
 static int reach(const struct bench *b, const struct bench_curve *c, uint32_t *ef, struct err *err)
 {
@@ -169,35 +183,44 @@ static int reach(const struct bench *b, const struct bench_curve *c, uint32_t *e
 		*ef = c->ef[i];
 		if (bench_curve_point(b, c, i, o.bench.target_recall, 1 - o.confidence, &p, err) != 0)
 			return -1;
-		if ((o.confidence <= 0.5 ? p.recall : p.lower) >= o.bench.target_recall)
+		if (reaches(b, &p))
 			return 0;
 	}
 	return 0;
 }
 
-/* Which widths to time: those asked for, or what reaches the target, and a second. */
-static int choose_widths(struct bench *b, const struct hnsw_info *info, uint32_t two[2],
-			 const uint32_t **ef, size_t *n, struct err *err)
+/* Which widths to time, or where to look for those that reach the target. */
+struct widths {
+	uint32_t lo, hi; /* of the curve */
+	uint32_t two[2];
+	const uint32_t *ef; /* to time */
+	size_t n;
+};
+
+/* Those asked for, or what reaches the target, and a second. */
+static int choose_widths(struct bench *b, const struct hnsw_info *info, struct widths *w,
+			 struct err *err)
 {
 	struct bench_curve c;
-	uint32_t all[COUNT_EF], lo = FIRST_EF, hi = LAST_EF;
-	*ef = o.ef.n ? o.ef.v : &info->params.ef_search;
-	*n = o.ef.n ? o.ef.n : 1;
+	uint32_t all[COUNT_EF];
+	*w = (struct widths){.lo = FIRST_EF, .hi = LAST_EF};
+	w->ef = o.ef.n ? o.ef.v : &info->params.ef_search;
+	w->n = o.ef.n ? o.ef.n : 1;
 	if (!o.at_target)
 		return 0;
 	for (size_t i = 0; i < COUNT_EF; i++)
 		all[i] = FIRST_EF + (uint32_t)i;
 	if (bench_curve(b, o.ef.n ? o.ef.v : all, o.ef.n ? o.ef.n : COUNT_EF, &c, err) != 0)
 		return -1;
-	lo = c.ef[0];
-	hi = c.ef[c.n - 1];
-	int ret = reach(b, &c, &two[0], err);
-	two[1] = (uint32_t)(two[0] * 1.8);
-	if (two[1] > hi)
-		two[1] = two[0] * 5 / 9 > lo ? two[0] * 5 / 9 : lo;
+	w->lo = c.ef[0];
+	w->hi = c.ef[c.n - 1];
+	int ret = reach(b, &c, &w->two[0], err);
+	w->two[1] = (uint32_t)(w->two[0] * 1.8);
+	if (w->two[1] > w->hi)
+		w->two[1] = w->two[0] * 5 / 9 > w->lo ? w->two[0] * 5 / 9 : w->lo;
 	bench_curve_release(&c);
-	*ef = two;
-	*n = two[0] == two[1] ? 1 : 2;
+	w->ef = w->two;
+	w->n = w->two[0] == w->two[1] ? 1 : 2;
 	return ret;
 }
 
@@ -224,22 +247,22 @@ static int measure_all(struct run *r, struct bench *b, const struct hnsw_info *i
 {
 	struct bench_curve curve = {0};
 	struct curve compact = {0};
-	const uint32_t *ef;
-	uint32_t two[2] = {LAST_EF, LAST_EF}, width[CURVE_POINTS_MAX];
-	size_t n, points = curve_widths(FIRST_EF, LAST_EF, width);
-	if (choose_widths(b, info, two, &ef, &n, err) != 0)
+	struct widths w;
+	uint32_t width[CURVE_POINTS_MAX];
+	if (choose_widths(b, info, &w, err) != 0)
 		return -1;
-	uint32_t *all = mem_array(n + points, sizeof *all, err);
+	size_t points = curve_widths(w.lo, w.hi, width);
+	uint32_t *all = mem_array(w.n + points, sizeof *all, err);
 	int ret = all ? 0 : -1;
 	if (ret == 0) {
-		memcpy(all, ef, n * sizeof *all);
-		memcpy(all + n, width, points * sizeof *all);
-		ret = bench_curve(b, all, n + points, &curve, err);
+		memcpy(all, w.ef, w.n * sizeof *all);
+		memcpy(all + w.n, width, points * sizeof *all);
+		ret = bench_curve(b, all, w.n + points, &curve, err);
 	}
 	if (ret == 0)
 		ret = compact_curve(b, &curve, width, points, &compact, err);
-	for (size_t i = 0; ret == 0 && i < n; i++)
-		ret = measure(r, b, info, name, rec, &curve, &compact, ef[i], err);
+	for (size_t i = 0; ret == 0 && i < w.n; i++)
+		ret = measure(r, b, info, name, rec, &curve, &compact, w.ef[i], err);
 	bench_curve_release(&curve);
 	curve_release(&compact);
 	free(all);
@@ -406,6 +429,8 @@ int main(int argc, char **argv)
 		cli_usage(&cli, "only one of --curve and --ef-search can be meant");
 	if (o.map && o.vectors)
 		cli_usage(&cli, "only one of --map and --vectors disk can be meant");
+	if (o.target_queries > 0 && !o.at_target)
+		cli_usage(&cli, "--target-queries belongs to --at-target");
 	if (o.target >= 0)
 		o.bench.target_recall = o.target;
 	if (o.index && catalog_check_name("index", o.index, &err) != 0)

@@ -8,11 +8,12 @@
 #include "cli/cli.h"
 #include "json/filter.h"
 #include "tune/best.h"
-#include "tune/decide.h"
+#include "tune/explain.h"
 
 static struct {
-	const char *by, *jq, *exclude, *store;
+	const char *by, *jq, *exclude, *store, *space;
 	double min_recall;
+	bool explain;
 	struct tune_goal goal;
 } o;
 
@@ -30,6 +31,10 @@ static const struct cli_opt opts[] = {
     {0, "exclude", "FILE", "no Trial with one of these configs (JSON lines)", CLI_STR, &o.exclude,
      0, 0, NULL},
     TUNE_GOAL_OPTIONS(o.goal),
+    {0, "space", "RANGES", "only configs of such a space, see propose (default: any)", CLI_STR,
+     &o.space, 0, 0, NULL},
+    {0, "explain", NULL, "print a table and a paragraph about the choice instead of the Trial",
+     CLI_FLAG, &o.explain, 0, 0, NULL},
     CLI_OPT_STORE(&o.store),
 };
 
@@ -139,8 +144,8 @@ static bool take_goal(void)
 		o.goal.confidence = usual.confidence;
 	if (o.goal.minimise == no_goal.minimise)
 		o.goal.minimise = usual.minimise;
-	o.goal.space = tune_space_widest;
-	o.goal.space.es = (struct tune_range){1, UINT32_MAX};
+	o.goal.space = (struct tune_space){
+	    {1, UINT32_MAX}, {1, UINT32_MAX}, {1, UINT32_MAX}, tune_space_widest.storages};
 	return true;
 }
 
@@ -150,6 +155,10 @@ static int prepare(struct state *s, struct err *err)
 	s->by_goal = s->history.keep_lines = take_goal();
 	if ((o.by != NULL) + (o.jq != NULL) + s->by_goal > 1)
 		cli_usage(&cli, "only one of --by, --jq and a goal can be meant");
+	if ((o.space || o.explain) && !s->by_goal)
+		cli_usage(&cli, "--space and --explain are for a choice by a goal");
+	if (o.space && tune_space_parse(span_of(o.space), &o.goal.space, err) != 0)
+		return -1;
 	if (s->by_goal && tune_goal_check(&o.goal, err) != 0)
 		return -1;
 	s->front = o.by && strcmp(o.by, "frontier") == 0;
@@ -178,7 +187,14 @@ static int read_trials(struct state *s, const char *name, struct err *err)
 	return ret;
 }
 
-/* The Trial by the goal becomes the best; ERR_NO and why if none meets it. */
+/* What is said on lack of recall is for who goes on looking. */
+static int tell_why(const struct tune_choice *c, struct err *err)
+{
+	bool advise = c->n && c->advice[0] && c->best[0].recall >= tune_goal_target(&o.goal);
+	return err_set(err, ERR_NO, "%s%s%s", c->reason, advise ? ": " : "", advise ? c->advice : "");
+}
+
+/* The Trial by the goal becomes the best, or its explanation; ERR_NO and why if none meets it. */
 static int choose(struct state *s, struct err *err)
 {
 	struct tune_choice choice;
@@ -188,12 +204,12 @@ static int choose(struct state *s, struct err *err)
 			 (unsigned long long)s->history.others);
 	if (tune_decide(&s->history, &o.goal, true, &choice, err) != 0)
 		return -1;
-	/* What is said on lack of recall is for who goes on looking. */
-	bool advise = choice.n && choice.best[0].recall >= tune_goal_target(&o.goal);
+	if (o.explain) {
+		int ret = tune_explain(&s->history, &o.goal, &choice, &cli_out.b, err);
+		return ret == 0 && choice.verdict != TUNE_REACHED ? tell_why(&choice, err) : ret;
+	}
 	if (choice.verdict != TUNE_REACHED)
-		return err_set(err, ERR_NO, "%s%s%s", choice.reason,
-			       advise && choice.advice[0] ? ": " : "",
-			       advise ? choice.advice : "");
+		return tell_why(&choice, err);
 	s->best.any = true;
 	buf_addspan(&s->best.line, buf_span(&choice.best[0].timing->line));
 	return buf_ok(&s->best.line, err);
@@ -211,7 +227,7 @@ static bool print_answer(struct state *s)
 		buf_addspan(&cli_out.b, buf_span(&s->best.line));
 		buf_addc(&cli_out.b, '\n');
 	}
-	return s->best.any || s->frontier.count;
+	return s->best.any || s->frontier.count || o.explain;
 }
 
 int main(int argc, char **argv)

@@ -133,6 +133,15 @@ static void consider(struct tune_choice *out, enum tune_verdict v, const struct 
 	out->n = at + moved + 1;
 }
 
+/* Whether a build is one of the space's, at some ef_search. */
+static bool in_space(const struct tune_goal *g, const struct tune_build *b)
+{
+	struct config c = b->config;
+	struct err ignored;
+	c.ef_search = g->space.es.min;
+	return !c.rung && tune_space_check(&g->space, &c, &ignored) == 0;
+}
+
 /* Every ef_search of a build that may be the answer: the least that reaches, and those timed. */
 static void consider_build(const struct tune_goal *g, const struct tune_law *law,
 			   const struct tune_build *b, bool timed_only, struct tune_choice *out)
@@ -151,6 +160,16 @@ static void consider_build(const struct tune_goal *g, const struct tune_law *law
 	struct curve_point p = curve_at(&b->curve, reach ? reach : g->space.es.max);
 	struct tune_candidate c = candidate(g, law, b, &b->curve, &p);
 	consider(out, judge(g, &c), &c);
+}
+
+enum tune_verdict tune_decide_build(const struct tune_goal *g, const struct tune_law *law,
+				    const struct tune_build *b, struct tune_candidate *out)
+{
+	struct tune_choice one = {.verdict = TUNE_NOTHING};
+	consider_build(g, law, b, false, &one);
+	if (one.n)
+		*out = one.best[0];
+	return one.verdict;
 }
 
 /* ---- words ---- */
@@ -215,7 +234,7 @@ int tune_decide(const struct tune_history *h, const struct tune_goal *g, bool ti
 	struct tune_law law = tune_law_fit(h);
 	*out = (struct tune_choice){.verdict = TUNE_NOTHING};
 	for (size_t i = 0; i < h->n; i++)
-		if (!h->build[i].config.rung)
+		if (in_space(g, &h->build[i]))
 			consider_build(g, &law, &h->build[i], timed_only, out);
 	size_t n = out->n ? 1 : 0;
 	while (out->verdict != TUNE_IMPOSSIBLE && n < out->n &&
