@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* index-add - register an index, or change what is registered */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -11,9 +12,11 @@ static struct {
 	const char *source, *bucket, *eval_set, *model, *model_version, *store;
 	uint64_t dimensions;
 	int metric;
+	const char *space;
+	struct tune_goal goal;
 	double wait;
-	bool dry_run;
-} o = {.metric = -1, .wait = 60};
+	bool no_goal, dry_run;
+} o = {.metric = -1, .wait = 60, .goal = TUNE_GOAL_UNSAID};
 
 static const struct cli_opt opts[] = {
     {0, "source", "DATASET", "where its vectors are (default: the dataset of the same name)",
@@ -27,6 +30,10 @@ static const struct cli_opt opts[] = {
      VEC_MAX_DIM, NULL},
     {0, "model-name", "NAME", "the model its vectors come from", CLI_STR, &o.model, 0, 0, NULL},
     {0, "model-version", "TEXT", "and its version", CLI_STR, &o.model_version, 0, 0, NULL},
+    TUNE_GOAL_OPTIONS(o.goal),
+    TUNE_SEARCH_OPTIONS(o.goal, o.space),
+    {0, "no-goal", NULL, "forget its goal; with the others of these: all that they do not say",
+     CLI_FLAG, &o.no_goal, 0, 0, NULL},
     CLI_OPT_WAIT(&o.wait, "60"),
     CLI_OPT_DRY_RUN(&o.dry_run),
     CLI_OPT_STORE(&o.store),
@@ -152,6 +159,30 @@ static int look_for_evalset(struct catalog *c, const struct index_meta *m, struc
 	return found < 0 ? -1 : 0;
 }
 
+/* Its own goal, with what the options say. */
+static int set_goal(struct index_meta *m, struct err *err)
+{
+	struct tune_goal g = o.goal, whole;
+	struct buf text = BUF_INIT;
+	struct json_out j = {.b = &text};
+	if (o.no_goal) {
+		free(m->goal);
+		m->goal = NULL;
+	}
+	if (!tune_goal_said(&o.goal))
+		return 0;
+	if (catalog_index_goal(m, &g, err) < 0)
+		return -1;
+	whole = g;
+	tune_goal_complete(&whole);
+	if (tune_goal_check(&whole, err) != 0)
+		return -1;
+	tune_goal_write(&j, &g);
+	int ret = buf_ok(&text, err) != 0 ? -1 : index_meta_set(&m->goal, text.data, err);
+	buf_release(&text);
+	return ret;
+}
+
 /* What is registered, with what the options say. */
 static int change(void *ctx, struct index_meta *m, bool registered, struct err *err)
 {
@@ -165,7 +196,7 @@ static int change(void *ctx, struct index_meta *m, bool registered, struct err *
 	if (set_source(m, err) != 0 || set_if(&m->bucket, o.bucket, err) != 0 ||
 	    set_if(&m->eval_set, o.eval_set, err) != 0 ||
 	    set_if(&m->model_name, o.model, err) != 0 ||
-	    set_if(&m->model_version, o.model_version, err) != 0)
+	    set_if(&m->model_version, o.model_version, err) != 0 || set_goal(m, err) != 0)
 		return -1;
 	if (o.metric >= 0) {
 		m->metric = (enum vec_metric)o.metric;
@@ -201,6 +232,8 @@ int main(int argc, char **argv)
 		ret = catalog_check_name("bucket", o.bucket, &err);
 	if (ret == 0 && o.eval_set)
 		ret = catalog_check_name("eval set", o.eval_set, &err);
+	if (ret == 0 && o.space)
+		ret = tune_space_parse(span_of(o.space), &o.goal.space, &err);
 	if (ret == 0)
 		ret = catalog_open(&c, cli_store(o.store), false, &err);
 	if (ret == 0)

@@ -10,6 +10,7 @@
 #include "record/trial_log.h"
 #include "record/verdict.h"
 #include "store/store.h"
+#include "tune/goal.h"
 #include "vec/set.h"
 
 #define CATALOG_NAME_MAX NAME_BYTES_MAX
@@ -39,6 +40,13 @@ int catalog_check_name(const char *kind, const char *name, struct err *err) MUST
 /* 1: registered; 0: not, ${m} is empty; -1. */
 int catalog_index_get(struct catalog *c, const char *index, struct index_meta *m,
 		      struct err *err) MUST_CHECK;
+
+/*
+ * The goal that holds for an index, of which ${m} is what is registered: what ${g} says (options),
+ * else what the index's own goal says; tune_goal_complete() adds what is usual.  1; 0: neither says
+ * anything, so there is no goal; -1.
+ */
+int catalog_index_goal(const struct index_meta *m, struct tune_goal *g, struct err *err) MUST_CHECK;
 
 /* Names of the registered indexes, in byte order. */
 int catalog_index_list(struct catalog *c, struct store_names *out, struct err *err) MUST_CHECK;

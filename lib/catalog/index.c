@@ -44,6 +44,15 @@ static int check_names(const char *key, const char *index, const struct index_me
 		     : 0;
 }
 
+/* ERR_DATA unless its goal is one. */
+static int check_goal(const char *key, const struct index_meta *m, struct err *err)
+{
+	struct tune_goal g;
+	if (!m->goal || tune_goal_parse(&g, span_of(m->goal), err) == 0)
+		return 0;
+	return err_prefix(err, "'%s' has a goal that is none", key);
+}
+
 /* 1: registered; 0: not; -1. */
 static int get(struct store *primary, const char *index, struct index_meta *m,
 	       struct store_tag *tag, struct err *err)
@@ -55,7 +64,8 @@ static int get(struct store *primary, const char *index, struct index_meta *m,
 		ret = store_get(primary, key.data, &text, tag, err);
 	if (ret > 0 && index_meta_parse(m, buf_span(&text), err) != 0)
 		ret = err_prefix(err, "meta of index '%s'", index);
-	if (ret > 0 && check_names(key.data, index, m, err) != 0) {
+	if (ret > 0 && (check_names(key.data, index, m, err) != 0 ||
+			check_goal(key.data, m, err) != 0)) {
 		index_meta_release(m);
 		ret = -1;
 	}
@@ -69,6 +79,16 @@ int catalog_index_get(struct catalog *c, const char *index, struct index_meta *m
 	struct store *primary = catalog_primary(c, err);
 	*m = (struct index_meta){0};
 	return primary ? get(primary, index, m, NULL, err) : -1;
+}
+
+int catalog_index_goal(const struct index_meta *m, struct tune_goal *g, struct err *err)
+{
+	struct tune_goal own;
+	if (m->goal && tune_goal_parse(&own, span_of(m->goal), err) != 0)
+		return -1;
+	if (m->goal)
+		tune_goal_fill(g, &own);
+	return tune_goal_said(g);
 }
 
 int catalog_index_list(struct catalog *c, struct store_names *out, struct err *err)

@@ -45,6 +45,24 @@ static char **string_at(struct index_meta *m, size_t offset)
 	return (char **)(void *)((char *)m + offset);
 }
 
+/* Kept as it is written. */
+static void scan_goal(struct scan *s, char **goal)
+{
+	struct span json;
+	if (scan_null(s))
+		return;
+	if (scan_peek(s) != '{') {
+		scan_fail(s, "expected an object");
+		return;
+	}
+	if (!scan_skip(s, &json))
+		return;
+	free(*goal);
+	*goal = span_dup(json);
+	if (!*goal)
+		scan_fail(s, scan_no_memory);
+}
+
 /* True if it was one of the known keys; then its value was read. */
 static bool scan_known(struct scan *s, struct index_meta *m, struct span key)
 {
@@ -71,6 +89,10 @@ static bool scan_known(struct scan *s, struct index_meta *m, struct span key)
 			scan_copy(s, string_at(m, own[i].offset));
 			return true;
 		}
+	if (span_is(key, "goal")) {
+		scan_goal(s, &m->goal);
+		return true;
+	}
 	if (span_is(key, "metric")) {
 		if (!scan_null(s) && scan_string(s, &v)) {
 			m->has_metric = vec_metric_parse(v, &m->metric) == 0;
@@ -123,6 +145,8 @@ void index_meta_write(struct buf *out, const struct index_meta *m)
 		if (v)
 			json_kv_cstr(&j, own[i].key, v);
 	}
+	if (m->goal)
+		json_kv_raw(&j, "goal", span_of(m->goal));
 	extra_write(&j, &m->extra);
 	json_close(&j, '}');
 	buf_addc(out, '\n');
@@ -134,6 +158,7 @@ void index_meta_release(struct index_meta *m)
 		free(*string_at(m, strings[i].offset));
 	for (size_t i = 0; i < COUNT(own); i++)
 		free(*string_at(m, own[i].offset));
+	free(m->goal);
 	extra_release(&m->extra);
 	*m = (struct index_meta){0};
 }

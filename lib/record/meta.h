@@ -17,6 +17,7 @@ struct index_meta {
 	double build_time_secs, chunks_per_sec;
 	bool has_metric;
 	enum vec_metric metric;
+	char *goal; /* what is needed of it, a JSON object for tune_goal_parse() */
 	struct extra extra;
 };
 

@@ -3,6 +3,7 @@
 #include "tune/goal.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/num.h"
@@ -120,6 +121,184 @@ int tune_goal_check(const struct tune_goal *g, struct err *err)
 		return err_set(err, ERR_USAGE, "the space is empty");
 	return 0;
 }
+
+/* ---- what is said, and what is not ---- */
+
+/* Its numbers; all are 0 at least where they are said. */
+static const struct {
+	const char *key;
+	size_t offset;
+	bool required; /* a part of what is required, not of how to look for it */
+} numbers[] = {
+    {"target_recall", offsetof(struct tune_goal, target_recall), true},
+    {"target_queries", offsetof(struct tune_goal, target_queries), true},
+    {"max_memory", offsetof(struct tune_goal, max_memory), true},
+    {"max_build", offsetof(struct tune_goal, max_build), true},
+    {"max_latency", offsetof(struct tune_goal, max_latency), true},
+    {"confidence", offsetof(struct tune_goal, confidence), true},
+    {"within", offsetof(struct tune_goal, within), false},
+};
+
+#define NUMBERS (sizeof numbers / sizeof numbers[0])
+
+static double *number(struct tune_goal *g, size_t i)
+{
+	return (double *)(void *)((char *)g + numbers[i].offset);
+}
+
+static double number_of(const struct tune_goal *g, size_t i)
+{
+	return *(const double *)(const void *)((const char *)g + numbers[i].offset);
+}
+
+/* The ranges of a space. */
+enum { RANGES = 3 };
+static const char *const range_names[RANGES] = {"m", "ec", "es"};
+
+static struct tune_range *range(struct tune_space *s, int i)
+{
+	return i == 0 ? &s->m : i == 1 ? &s->ec : &s->es;
+}
+
+static bool space_said(const struct tune_space *s)
+{
+	return s->m.max || s->ec.max || s->es.max || s->storages;
+}
+
+bool tune_goal_said(const struct tune_goal *g)
+{
+	for (size_t i = 0; i < NUMBERS; i++)
+		if (number_of(g, i) >= 0)
+			return true;
+	return g->minimise != TUNE_COST_UNSAID || space_said(&g->space);
+}
+
+void tune_goal_fill(struct tune_goal *g, const struct tune_goal *under)
+{
+	struct tune_goal below = *under;
+	for (size_t i = 0; i < NUMBERS; i++)
+		if (number_of(g, i) < 0)
+			*number(g, i) = number_of(under, i);
+	if (g->minimise == TUNE_COST_UNSAID)
+		g->minimise = under->minimise;
+	for (int i = 0; i < RANGES; i++)
+		if (range(&g->space, i)->max == 0)
+			*range(&g->space, i) = *range(&below.space, i);
+	if (!g->space.storages)
+		g->space.storages = under->space.storages;
+}
+
+void tune_goal_complete(struct tune_goal *g)
+{
+	const struct tune_goal usual = TUNE_GOAL_DEFAULT;
+	tune_goal_fill(g, &usual);
+}
+
+bool tune_goal_same(const struct tune_goal *a, const struct tune_goal *b)
+{
+	for (size_t i = 0; i < NUMBERS; i++)
+		if (numbers[i].required && fabs(number_of(a, i) - number_of(b, i)) >
+					       1e-12 * fabs(number_of(a, i)))
+			return false;
+	return a->minimise == b->minimise;
+}
+
+/* ---- as a record ---- */
+
+static void scan_number(struct scan *s, double *v)
+{
+	if (!scan_null(s) && scan_f64(s, v) && *v < 0)
+		scan_fail(s, "expected a number from 0 on");
+}
+
+static void scan_minimise(struct scan *s, enum tune_cost *cost)
+{
+	struct span name;
+	if (scan_null(s) || !scan_string(s, &name))
+		return;
+	for (int i = 0; tune_cost_names[i]; i++)
+		if (span_is(name, tune_cost_names[i])) {
+			*cost = (enum tune_cost)i;
+			return;
+		}
+	scan_fail(s, "expected latency, distances, build or memory");
+}
+
+static void scan_space(struct scan *s, struct tune_space *space)
+{
+	struct span text;
+	struct err why;
+	if (!scan_null(s) && scan_string(s, &text) && tune_space_parse(text, space, &why) != 0)
+		scan_fail(s, "expected a space like 'm=8:64 ec=10:400 es=10:200 storage=auto'");
+}
+
+static void scan_one(struct scan *s, struct tune_goal *g, struct span key)
+{
+	for (size_t i = 0; i < NUMBERS; i++)
+		if (span_is(key, numbers[i].key)) {
+			scan_number(s, number(g, i));
+			return;
+		}
+	if (span_is(key, "minimise"))
+		scan_minimise(s, &g->minimise);
+	else if (span_is(key, "space"))
+		scan_space(s, &g->space);
+	else
+		scan_fail(s, "unknown key of a goal");
+}
+
+int tune_goal_parse(struct tune_goal *g, struct span text, struct err *err)
+{
+	const struct tune_goal unsaid = TUNE_GOAL_UNSAID;
+	struct scan s;
+	struct span key;
+	*g = unsaid;
+	scan_init(&s, text);
+	if (scan_object(&s))
+		while (scan_member(&s, &key))
+			scan_one(&s, g, key);
+	if (!scan_end(&s))
+		return scan_err(&s, err);
+	struct tune_goal whole = *g;
+	tune_goal_complete(&whole);
+	if (tune_goal_check(&whole, err) == 0)
+		return 0;
+	err->code = ERR_DATA;
+	return -1;
+}
+
+static void write_space(struct json_out *j, const struct tune_space *space)
+{
+	struct tune_space s = *space;
+	struct buf text = BUF_INIT;
+	for (int i = 0; i < RANGES; i++)
+		if (range(&s, i)->max)
+			buf_addf(&text, "%s%s=%u:%u", text.len ? " " : "", range_names[i],
+				 range(&s, i)->min, range(&s, i)->max);
+	for (int i = 0, any = 0; hnsw_storage_names[i]; i++)
+		if (s.storages >> i & 1)
+			buf_addf(&text, "%s%s", any++ ? "," : text.len ? " storage=" : "storage=",
+				 hnsw_storage_names[i]);
+	j->b->failed |= text.failed;
+	json_key(j, "space");
+	json_str(j, buf_span(&text));
+	buf_release(&text);
+}
+
+void tune_goal_write(struct json_out *j, const struct tune_goal *g)
+{
+	json_open(j, '{');
+	for (size_t i = 0; i < NUMBERS; i++)
+		if (number_of(g, i) >= 0)
+			json_kv_f64(j, numbers[i].key, number_of(g, i));
+	if (g->minimise != TUNE_COST_UNSAID)
+		json_kv_cstr(j, "minimise", tune_cost_names[g->minimise]);
+	if (space_said(&g->space))
+		write_space(j, &g->space);
+	json_close(j, '}');
+}
+
+/* ---- what it asks of a config ---- */
 
 static int check(const char *name, uint32_t v, struct tune_range r, struct err *err)
 {

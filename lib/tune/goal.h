@@ -12,6 +12,8 @@ enum tune_cost {
 	TUNE_MEMORY,	/* memory_bytes */
 };
 
+#define TUNE_COST_UNSAID ((enum tune_cost) - 1)
+
 /* Names by number, NULL at the end: latency, distances, build, memory. */
 extern const char *const tune_cost_names[];
 
@@ -21,8 +23,8 @@ struct tune_range {
 
 /* Where to look. */
 struct tune_space {
-	struct tune_range m, ec, es;
-	unsigned storages; /* bit 1 << enum hnsw_storage, HNSW_AUTO included; not 0 */
+	struct tune_range m, ec, es; /* max 0: not said */
+	unsigned storages; /* bit 1 << enum hnsw_storage, HNSW_AUTO included; 0: not said */
 };
 
 /* The space if nobody asks for another, and the most that may be asked for. */
@@ -41,6 +43,13 @@ struct tune_goal {
 	struct tune_space space;
 };
 
+/* What says nothing: to be filled by options, by a record, and by what is usual. */
+#define TUNE_GOAL_UNSAID                                                                           \
+	{                                                                                          \
+		.target_recall = -1, .target_queries = -1, .minimise = TUNE_COST_UNSAID,           \
+		.max_memory = -1, .max_build = -1, .max_latency = -1, .confidence = -1,            \
+		.within = -1                                                                       \
+	}
 #define TUNE_GOAL_DEFAULT                                                                          \
 	{                                                                                          \
 		.target_recall = 0.9, .confidence = 0.99, .within = 0.01,                          \
@@ -84,8 +93,30 @@ struct tune_goal {
  */
 int tune_space_parse(struct span text, struct tune_space *out, struct err *err) MUST_CHECK;
 
-/* ERR_USAGE: a goal that nothing can meet, or that says nothing. */
+/* Whether it says anything. */
+bool tune_goal_said(const struct tune_goal *g);
+
+/* What ${g} does not say is as ${under} says. */
+void tune_goal_fill(struct tune_goal *g, const struct tune_goal *under);
+
+/* What it does not say is as usual (TUNE_GOAL_DEFAULT). */
+void tune_goal_complete(struct tune_goal *g);
+
+/* ERR_USAGE: a goal that nothing can meet.  It must be complete. */
 int tune_goal_check(const struct tune_goal *g, struct err *err) MUST_CHECK;
+
+/*
+ * Read {"target_recall":0.95,"space":"m=8:64",...}: the options' names with underscores, null for
+ * what is not said.  ERR_DATA: malformed, an unknown key, since a requirement that is not understood
+ * cannot be met, or a goal that nothing can meet.
+ */
+int tune_goal_parse(struct tune_goal *g, struct span text, struct err *err) MUST_CHECK;
+
+/* What it says, as such an object. */
+void tune_goal_write(struct json_out *j, const struct tune_goal *g);
+
+/* The same requirement: where to look for it (space, within) does not count. */
+bool tune_goal_same(const struct tune_goal *a, const struct tune_goal *b);
 
 /* 0, or ERR_DATA "proposed ef_construction=5 out of bounds 10..400". */
 int tune_space_check(const struct tune_space *s, const struct config *c,
