@@ -14,8 +14,9 @@
 static struct {
 	const char *by, *note, *expect, *confirm, *store;
 	double min_recall, wait;
-	bool if_better, prove, trust_stored, unattended, dry_run;
-} o = {.wait = 60};
+	struct tune_goal goal;
+	bool if_better, prove, trust_stored, unattended, pin, no_pin, unpin, dry_run;
+} o = {.wait = 60, .goal = TUNE_GOAL_UNSAID};
 
 static const struct cli_opt opts[] = {
     {0, "by", "WHO", "who promotes (default: the user's name)", CLI_STR, &o.by, 0, 0, NULL},
@@ -32,15 +33,22 @@ static const struct cli_opt opts[] = {
      0, 0, NULL},
     {0, "trust-stored", NULL, "take the figures of the Trials as they are for both of these",
      CLI_FLAG, &o.trust_stored, 0, 0, NULL},
-    {0, "unattended", NULL, "not if its config was rolled back on the same vectors", CLI_FLAG,
-     &o.unattended, 0, 0, NULL},
+    {0, "unattended", NULL,
+     "not if its config was rolled back on the same vectors, nor in place of what is pinned",
+     CLI_FLAG, &o.unattended, 0, 0, NULL},
+    {0, "pin", NULL, "nothing is promoted unattended in its place", CLI_FLAG, &o.pin, 0, 0, NULL},
+    {0, "no-pin", NULL, "even without a goal (see the manual) something may be", CLI_FLAG,
+     &o.no_pin, 0, 0, NULL},
+    {0, "unpin", NULL, "promote nothing: let what is promoted now be replaced", CLI_FLAG, &o.unpin,
+     0, 0, NULL},
+    TUNE_GOAL_OPTIONS(o.goal),
     CLI_OPT_WAIT(&o.wait, "60"),
     CLI_OPT_DRY_RUN(&o.dry_run),
     CLI_OPT_STORE(&o.store),
 };
 
 static struct cli cli = {
-    .usage = "[options] NAME [TRIAL_ID]",
+    .usage = "[options] NAME [TRIAL_ID]\n--unpin NAME",
     .about =
 	"Promote a Trial of index NAME, by its id or as JSON lines on stdin, and print the new\n"
 	"state.  The one before goes on the history (see rollback).",
@@ -82,6 +90,15 @@ static int read_verdict(struct err *err)
 	return ret;
 }
 
+/* What a person chose stays, where nothing tells a program what would be better. */
+static enum promotion_pin choose_pin(void)
+{
+	bool by_rule = o.unattended || o.if_better || o.confirm;
+	return o.pin			? PROMOTION_PINNED
+	       : o.no_pin || by_rule	? PROMOTION_NOT_PINNED
+					: PROMOTION_PINNED_WITHOUT_GOAL;
+}
+
 static int promote(struct catalog *c, const struct catalog_index *x, const struct trial *t,
 		   struct err *err)
 {
@@ -94,6 +111,8 @@ static int promote(struct catalog *c, const struct catalog_index *x, const struc
 	    .trust_stored = o.trust_stored,
 	    .verdict = o.confirm ? &confirm.verdict : NULL,
 	    .unattended = o.unattended,
+	    .goal = tune_goal_said(&o.goal) ? &o.goal : NULL,
+	    .pin = choose_pin(),
 	    .min_recall = o.min_recall,
 	    .prove = o.prove,
 	    .dry_run = o.dry_run,
@@ -120,6 +139,16 @@ static int by_id(struct catalog *c, const char *index, const char *id, struct er
 	int ret = found > 0 ? promote(c, &x, &t, err) : -1;
 	catalog_index_release(&x);
 	buf_release(&line);
+	return ret;
+}
+
+static int unpin(struct catalog *c, const char *index, struct err *err)
+{
+	struct catalog_index x;
+	int ret = hold(c, index, &x, err);
+	if (ret == 0)
+		ret = catalog_unpin(&x, o.expect, o.dry_run, &cli_out.b, err);
+	catalog_index_release(&x);
 	return ret;
 }
 
@@ -165,6 +194,14 @@ static int from_stdin(struct catalog *c, const char *index, struct err *err)
 	return s.promoted ? 0 : err_set(err, ERR_NO, "nothing was promoted");
 }
 
+/* Of a goal that options give; with that of the index it is checked again. */
+static int check_goal(struct err *err)
+{
+	struct tune_goal whole = o.goal;
+	tune_goal_complete(&whole);
+	return tune_goal_check(&whole, err);
+}
+
 int main(int argc, char **argv)
 {
 	struct err err = {0};
@@ -177,17 +214,24 @@ int main(int argc, char **argv)
 		cli_usage(&cli, "only one of --confirm and --trust-stored can be meant");
 	if (o.confirm && strcmp(o.confirm, "-") == 0 && cli.n_operands == 1)
 		cli_usage(&cli, "stdin cannot be both the verdict and the Trials");
+	if (o.pin + o.no_pin + o.unpin > 1)
+		cli_usage(&cli, "only one of --pin, --no-pin and --unpin can be meant");
+	if (o.unpin && cli.n_operands == 2)
+		cli_usage(&cli, "--unpin promotes nothing: no TRIAL_ID");
 	c.warn = cli_warn_to(&cli);
 	int ret = catalog_check_name("index", index, &err);
+	if (ret == 0)
+		ret = check_goal(&err);
 	if (ret == 0 && o.confirm)
 		ret = read_verdict(&err);
 	if (ret == 0)
-		ret = catalog_open(&c, cli_store(o.store), cli.n_operands == 2, &err);
+		ret = catalog_open(&c, cli_store(o.store), o.unpin || cli.n_operands == 2, &err);
 	if (ret == 0)
 		catalog_be_patient(&c, o.wait);
 	if (ret == 0)
-		ret = cli.n_operands == 2 ? by_id(&c, index, cli.operand[1], &err)
-					  : from_stdin(&c, index, &err);
+		ret = o.unpin		    ? unpin(&c, index, &err)
+		      : cli.n_operands == 2 ? by_id(&c, index, cli.operand[1], &err)
+					    : from_stdin(&c, index, &err);
 	buf_release(&confirm.text);
 	catalog_close(&c);
 	return cli_finish(&cli, ret == 0 ? 0 : cli_error(&cli, &err));

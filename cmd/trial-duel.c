@@ -19,8 +19,10 @@ static struct {
 	struct cli_list ef;
 	uint32_t k;
 	struct duel_opts duel;
+	struct tune_goal goal;
 	const char *index, *store;
-} o = {.duel = {.seconds = 60,
+} o = {.goal = TUNE_GOAL_UNSAID,
+       .duel = {.seconds = 60,
 		.alpha = 1e-4,
 		.margin = 0.02,
 		.effect = 0.05,
@@ -45,7 +47,9 @@ static const struct cli_opt opts[] = {
      &o.duel.recall_tie, 1e-9, 1, NULL},
     {0, "seconds", "S", "of measuring at most; then the champion stays (default 60)", CLI_F64,
      &o.duel.seconds, 0, 86400, NULL},
-    {0, "index", "NAME", "the index whose eval set it is", CLI_STR, &o.index, 0, 0, NULL},
+    {0, "index", "NAME", "the index whose eval set it is, and whose goal", CLI_STR, &o.index, 0, 0,
+     NULL},
+    TUNE_GOAL_OPTIONS(o.goal),
     CLI_OPT_SEED(&o.duel.seed),
     CLI_OPT_STORE(&o.store),
 };
@@ -54,7 +58,8 @@ static struct cli cli = {
     .usage = "[options] CHAMPION CHALLENGER EVALSET",
     .about =
 	"Measure two indexes over the same vectors side by side until it is confirmed, or given\n"
-	"up, that the challenger is better, and print one verdict.  CHAMPION and CHALLENGER are\n"
+	"up, that the challenger is better, or by a goal that it meets it and is cheaper, and\n"
+	"print one verdict.  CHAMPION and CHALLENGER are\n"
 	"index files, served indexes, or files of one build record each (- for stdin); EVALSET\n"
 	"is a file or a name in the store.  Exits 0 if the challenger wins, 1 if it does not.",
     CLI_OPTS(opts),
@@ -140,7 +145,23 @@ static void write_side(struct json_out *j, const char *key, const struct side *s
 	json_kv_f64(j, "recall_at_k_ties", d->recall_at_k_ties);
 	json_kv_f64(j, "recall_lcb", d->recall_lcb);
 	json_kv_f64(j, "search_latency_p50_us", rounded(d->p50_us, 1000));
+	json_kv_f64(j, "distances_per_query", d->distances_per_query);
+	json_kv_f64(j, "memory_bytes", d->memory_bytes);
+	if (d->build_secs > 0)
+		json_kv_f64(j, "build_time_secs", d->build_secs);
+	if (o.duel.goal)
+		json_kv_f64(j, "reached", d->reached);
 	json_close(j, '}');
+}
+
+/* The goal that it was decided by; where to look for a config is no part of that. */
+static void write_goal(struct json_out *j)
+{
+	struct tune_goal g = *o.duel.goal;
+	g.space = (struct tune_space){0};
+	g.within = -1;
+	json_key(j, "goal");
+	tune_goal_write(j, &g);
 }
 
 static int write_verdict(const struct side side[2], const struct evalset *set,
@@ -171,6 +192,8 @@ static int write_verdict(const struct side side[2], const struct evalset *set,
 	json_kv_f64(&j, "effect", o.duel.effect);
 	json_kv_f64(&j, "recall_tie", o.duel.recall_tie);
 	json_kv_f64(&j, "min_recall", o.duel.min_recall);
+	if (o.duel.goal)
+		write_goal(&j);
 	json_kv_u64(&j, "eval_queries", r->queries);
 	json_key(&j, "queries_needed");
 	if (r->queries_needed)
@@ -216,6 +239,24 @@ static int fight(struct side side[2], const struct evalset *set, struct duel_res
 	return ret;
 }
 
+/* The goal, if there is one: what the options say, else that of the index. */
+static int take_goal(struct operands *operands, struct err *err)
+{
+	struct catalog *c = o.index ? operands_catalog(operands, err) : NULL;
+	struct index_meta m = {0};
+	/* An eval set that is a file needs no store. */
+	if (o.index && !c && operand_is_file(cli.operand[2], err) != 1)
+		return -1;
+	int has = c && catalog_index_get(c, o.index, &m, err) < 0 ? -1
+								    : catalog_index_goal(&m, &o.goal, err);
+	index_meta_release(&m);
+	if (has <= 0)
+		return has;
+	tune_goal_complete(&o.goal);
+	o.duel.goal = &o.goal;
+	return tune_goal_check(&o.goal, err);
+}
+
 static void check_options(void)
 {
 	if (o.ef.n > 2)
@@ -236,12 +277,16 @@ int main(int argc, char **argv)
 	cli_parse(&cli, argc, argv, 3, 3);
 	check_options();
 	struct operands operands = {.store_url = cli_store(o.store), .warn = cli_warn_to(&cli)};
-	int ret = operand_evalset(&operands, cli.operand[2], o.index, &set, &err);
+	int ret = take_goal(&operands, &err);
+	if (ret == 0)
+		ret = operand_evalset(&operands, cli.operand[2], o.index, &set, &err);
 	if (ret == 0 && o.k)
 		ret = evalset_limit_k(&set, o.k, &err);
-	for (size_t s = 0; s < 2 && ret == 0; s++)
+	for (size_t s = 0; s < 2 && ret == 0; s++) {
 		ret = open_side(&side[s], &operands, cli.operand[s],
 				o.ef.n ? o.ef.v[o.ef.n == 2 ? s : 0] : 0, &err);
+		o.duel.build_secs[s] = side[s].has_record ? side[s].record.build_time_secs : 0;
+	}
 	if (ret == 0 && strcmp(side[0].vectors, side[1].vectors) != 0)
 		ret = err_set(&err, ERR_DATA, "'%s' and '%s' are indexes of different vectors",
 			      side[0].operand, side[1].operand);

@@ -204,7 +204,16 @@ struct promote_request {
 	bool if_better;	       /* only if it beats the champion: by ${verdict}, or by ... */
 	bool trust_stored;     /* ... the figures of the Trials; these count for the floor too */
 	const struct verdict *verdict; /* of a duel with the champion, or NULL */
-	bool unattended;	       /* not if its config was rolled back on the same vectors */
+	/* Not if its config was rolled back on the same vectors, nor in place of what is pinned. */
+	bool unattended;
+	/*
+	 * What options say of a goal; NULL: nothing.  With the index's own it is the goal that the
+	 * Trial must meet, if this or ${unattended} or ${if_better} is set, and that the verdict
+	 * must be by; it beats the champion then if that does not meet it, or costs more.
+	 */
+	const struct tune_goal *goal;
+	enum promotion_pin pin; /* what becomes of it; if it is current already and pinned now, no
+				 * more than that */
 	/*
 	 * Only if its recall is proven to be at least this; 0: no floor.  Where nothing is promoted,
 	 * nothing can become worse: then the mean is enough unless ${prove}, with a warning, and the
@@ -223,6 +232,10 @@ struct promote_request {
 int catalog_promote(struct catalog *c, const struct catalog_index *x,
 		    const struct promote_request *r, struct buf *state,
 		    struct err *err) MUST_CHECK;
+
+/* Let go of what is pinned, see promotion_set_pin().  ERR_NO: nothing is promoted. */
+int catalog_unpin(const struct catalog_index *x, const char *expect, bool dry_run,
+		  struct buf *state, struct err *err) MUST_CHECK;
 
 /* Take the promotion before back.  ERR_NO: nothing is promoted. */
 int catalog_rollback(struct catalog *c, const char *index, const char *expect, bool dry_run,

@@ -299,6 +299,13 @@ static uint64_t scratch_bytes(const struct bench *b)
 	return bytes;
 }
 
+uint64_t bench_memory_bytes(const struct bench *b)
+{
+	struct hnsw_info info;
+	hnsw_info(b->index, false, &info);
+	return info.total_bytes - info.disk_bytes + scratch_bytes(b);
+}
+
 int bench_time(struct bench *b, uint64_t i, uint32_t ef_search, double *us, struct err *err)
 {
 	uint64_t before = clock_mono_ns();
@@ -402,7 +409,7 @@ int bench_run(struct bench *b, const struct bench_curve *curve, size_t at,
 	out->p99_us = rounded(bench_median(p.p99, p.n), 1000);
 	out->qps = rounded(bench_median(p.qps, p.n), 10);
 	hnsw_info(b->index, false, &info);
-	out->memory_bytes = info.total_bytes - info.disk_bytes + scratch_bytes(b);
+	out->memory_bytes = bench_memory_bytes(b);
 	out->disk_bytes = info.disk_bytes;
 	out->disk_cached_bytes = hnsw_cached_bytes(b->index);
 	ret = 0;

@@ -101,6 +101,9 @@ double bench_curve_recall(const struct bench *b, const struct bench_curve *c, si
 int bench_run(struct bench *b, const struct bench_curve *curve, size_t at,
 	      const struct bench_opts *opts, struct bench_result *out, struct err *err) MUST_CHECK;
 
+/* The memory_bytes of its results, by now. */
+uint64_t bench_memory_bytes(const struct bench *b);
+
 /* Search query number ${i} of the n once on the calling thread; microseconds into ${us}. */
 int bench_time(struct bench *b, uint64_t i, uint32_t ef_search, double *us,
 	       struct err *err) MUST_CHECK;

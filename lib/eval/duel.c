@@ -24,6 +24,12 @@ const char *const duel_reason_text[DUEL_REASONS] = {
     [DUEL_RECALL_LOWER] = "recall is lower",
     [DUEL_FLOOR] = "recall is not proven to reach the floor",
     [DUEL_UNDECIDED] = "undecided in the time given",
+    [DUEL_MEETS] = "it meets the goal, which the champion does not",
+    [DUEL_CHEAPER] = "cheaper, and it meets the goal",
+    [DUEL_NOT_REACHED] = "recall is not proven to reach the target",
+    [DUEL_OVER_LIMIT] = "it exceeds a limit of the goal",
+    [DUEL_NOT_CHEAPER] = "not cheaper",
+    [DUEL_UNKNOWN_COST] = "what the goal is to minimise is not known of both",
 };
 
 struct duel {
@@ -51,10 +57,29 @@ static int count_recall(struct duel *d, int side, double *recall, struct err *er
 	if (bench_curve(b, &d->ef[side], 1, &c, err) != 0)
 		return -1;
 	o->recall_at_k = bench_curve_recall(b, &c, 0, &o->recall_at_k_ties);
+	o->distances_per_query = (double)c.distances[0] / (double)d->n;
+	o->memory_bytes = (double)bench_memory_bytes(b);
+	o->build_secs = d->opts->build_secs[side];
 	for (uint64_t i = 0; i < d->n; i++)
 		recall[i] = fmin(c.recall[i] / b->set->k, 1);
 	bench_curve_release(&c);
 	return stat_mean_lower(recall, d->n, STAT_RECALL_ALPHA, &o->recall_lcb, err);
+}
+
+/* What of the goal's recall is proven of one side; ${recall} of its queries, which is changed. */
+static int bound(const struct duel *d, struct duel_side *side, double *recall, struct err *err)
+{
+	const struct tune_goal *g = d->opts->goal;
+	double sum = 0;
+	for (uint64_t i = 0; i < d->n; i++) {
+		if (g->target_queries > 0)
+			recall[i] = recall[i] >= g->target_recall - 1e-12;
+		sum += recall[i];
+	}
+	if (g->confidence > 0.5)
+		return stat_mean_lower(recall, d->n, 1 - g->confidence, &side->reached, err);
+	side->reached = sum / (double)d->n;
+	return 0;
 }
 
 /* By how much the challenger's recall is greater. */
@@ -64,8 +89,82 @@ static double recall_gain(const struct duel *d)
 	return (float)side[1].recall_at_k - (float)side[0].recall_at_k;
 }
 
+/* ---- by a goal ---- */
+
+static bool within_limits(const struct duel *d, int side)
+{
+	const struct tune_goal *g = d->opts->goal;
+	const struct duel_side *s = &d->out->side[side];
+	return !(g->max_memory > 0 && s->memory_bytes > g->max_memory) &&
+	       !(g->max_build > 0 && s->build_secs > g->max_build) &&
+	       !(g->max_latency > 0 && s->p50_us > g->max_latency);
+}
+
+static bool reaches(const struct duel *d, int side)
+{
+	return d->out->side[side].reached >= tune_goal_target(d->opts->goal);
+}
+
+/* What is to be little, of what is counted. */
+static double counted(const struct duel *d, int side)
+{
+	const struct duel_side *s = &d->out->side[side];
+	switch (d->opts->goal->minimise) {
+	case TUNE_DISTANCES:
+		return s->distances_per_query;
+	case TUNE_BUILD:
+		return s->build_secs;
+	default:
+		return s->memory_bytes;
+	}
+}
+
+/* What is known without times; true: that decides, unless the limit of latency does. */
+static bool by_goal(struct duel *d)
+{
+	struct duel_result *o = d->out;
+	const struct duel_side *challenger = &o->side[1];
+	o->won = false;
+	if (!reaches(d, 1)) {
+		o->reason = DUEL_NOT_REACHED;
+		o->queries_needed = stat_needed(
+		    d->opts->goal->target_queries > 0 ? challenger->reached : challenger->recall_at_k,
+		    challenger->reached, d->n, tune_goal_target(d->opts->goal));
+	} else if (!within_limits(d, 1)) {
+		o->reason = DUEL_OVER_LIMIT;
+	} else if (!reaches(d, 0) || !within_limits(d, 0)) {
+		o->reason = DUEL_MEETS;
+		o->won = true;
+	} else if (d->opts->goal->minimise == TUNE_LATENCY) {
+		return false;
+	} else if (!(counted(d, 0) > 0 && counted(d, 1) > 0)) {
+		o->reason = DUEL_UNKNOWN_COST;
+	} else {
+		o->won = counted(d, 1) * (1 + d->opts->margin) < counted(d, 0);
+		o->reason = o->won ? DUEL_CHEAPER : DUEL_NOT_CHEAPER;
+	}
+	return true;
+}
+
+/* The limit of latency, once there are times. */
+static void by_limit_of_latency(struct duel *d)
+{
+	struct duel_result *o = d->out;
+	if (!reaches(d, 1) || o->reason == DUEL_FLOOR)
+		return;
+	if (!within_limits(d, 1)) {
+		o->won = false;
+		o->reason = DUEL_OVER_LIMIT;
+	} else if (!o->won && !within_limits(d, 0)) {
+		o->won = true;
+		o->reason = DUEL_MEETS;
+	}
+}
+
+/* ---- what is known without times ---- */
+
 /* What recall alone decides: true if it does. */
-static bool by_recall(const struct duel *d)
+static bool by_recall(struct duel *d)
 {
 	struct duel_result *o = d->out;
 	const struct duel_side *challenger = &o->side[1];
@@ -75,6 +174,8 @@ static bool by_recall(const struct duel *d)
 						d->n, d->opts->min_recall);
 		return true;
 	}
+	if (d->opts->goal)
+		return by_goal(d);
 	if (recall_gain(d) <= -d->opts->recall_tie) {
 		o->reason = DUEL_RECALL_LOWER;
 		return true;
@@ -87,16 +188,20 @@ static bool by_recall(const struct duel *d)
 
 static int compare_recall(struct duel *d, bool *decided, struct err *err)
 {
-	double *recall = mem_array(d->n, 2 * sizeof *recall, err), *gain = recall;
-	int ret = -1;
-	if (recall && count_recall(d, 0, recall, err) == 0 &&
-	    count_recall(d, 1, recall + d->n, err) == 0) {
+	double *recall = mem_array(d->n, 3 * sizeof *recall, err), *gain;
+	int ret = recall ? 0 : -1;
+	for (int s = 0; s < 2 && ret == 0; s++)
+		ret = count_recall(d, s, recall + (uint64_t)s * d->n, err);
+	if (ret == 0) {
+		gain = recall + 2 * d->n;
 		for (uint64_t i = 0; i < d->n; i++)
 			gain[i] = recall[d->n + i] - recall[i];
 		d->out->recall_evidence = exp(fmin(stat_mean_positive(gain, d->n), 700));
-		*decided = by_recall(d);
-		ret = 0;
 	}
+	for (int s = 0; s < 2 && ret == 0 && d->opts->goal; s++)
+		ret = bound(d, &d->out->side[s], recall + (uint64_t)s * d->n, err);
+	if (ret == 0)
+		*decided = by_recall(d);
 	free(recall);
 	return ret;
 }
@@ -174,7 +279,7 @@ static int compare_time(struct duel *d, bool decided, struct err *err)
 	struct stat_faster test;
 	enum stat_verdict v = STAT_UNDECIDED;
 	uint64_t start = clock_mono_ns();
-	stat_faster_init(&test, d->opts->alpha / 2, DUEL_BETA, d->opts->margin, d->opts->effect);
+	stat_faster_init(&test, d->opts->goal ? d->opts->alpha : d->opts->alpha / 2, DUEL_BETA, d->opts->margin, d->opts->effect);
 	while (o->blocks < DUEL_MIN_BLOCKS ||
 	       (!decided && v == STAT_UNDECIDED && o->seconds < d->opts->seconds)) {
 		if (make_room(d, err) != 0 || run_block(d, err) != 0)
@@ -186,7 +291,7 @@ static int compare_time(struct duel *d, bool decided, struct err *err)
 	o->evidence = stat_faster_evidence(&test);
 	if (!decided) {
 		o->won = v == STAT_FASTER;
-		bool more = recall_gain(d) >= d->opts->recall_tie;
+		bool more = !d->opts->goal && recall_gain(d) >= d->opts->recall_tie;
 		o->reason = o->won		  ? DUEL_FASTER
 			    : v == STAT_UNDECIDED ? DUEL_UNDECIDED
 			    : more		  ? DUEL_NOT_PROVEN
@@ -228,6 +333,8 @@ int duel_run(struct bench side[2], const uint32_t ef[2], const struct duel_opts 
 	    compare_time(&d, decided, err) != 0)
 		goto out;
 	sum_up(&d);
+	if (opts->goal)
+		by_limit_of_latency(&d);
 	ret = 0;
 out:
 	free(d.order);

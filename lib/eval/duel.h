@@ -3,6 +3,7 @@
 #define EVAL_DUEL_H
 
 #include "eval/bench.h"
+#include "tune/goal.h"
 
 /*
  * Champion against challenger in one process: is it confirmed that the challenger wins by
@@ -15,6 +16,11 @@
  * log ratio of the two medians goes to a sequential test (stat/faster.h).  Each of the two
  * ways to win has half of ${alpha}, so that is the probability that a challenger wins that
  * is neither better in recall nor faster by more than ${margin}.
+ *
+ * By a goal the question is another: the challenger must meet it, its recall by the goal's
+ * confidence.  Then it wins if the champion does not meet it, or if it is confirmed that it is
+ * cheaper by more than ${margin}: latency by that test, with all of ${alpha}; distances, memory and
+ * build time are counted, so their figures are compared.
  */
 #define DUEL_BETA 0.01	   /* probability of giving up one that is faster by ${effect} */
 #define DUEL_MIN_BLOCKS 20 /* so that every verdict can tell times */
@@ -25,6 +31,8 @@ struct duel_opts {
 	double recall_tie;
 	double min_recall; /* of which the challenger's lower bound must not be short; 0: none */
 	uint64_t seed;
+	const struct tune_goal *goal; /* complete; NULL: none */
+	double build_secs[2];	      /* for a goal, of both sides; 0: not known */
 };
 
 enum duel_reason {
@@ -35,12 +43,21 @@ enum duel_reason {
 	DUEL_RECALL_LOWER,
 	DUEL_FLOOR, /* its recall is not proven to reach the floor */
 	DUEL_UNDECIDED,
+	DUEL_MEETS, /* by a goal: the challenger wins by these two */
+	DUEL_CHEAPER,
+	DUEL_NOT_REACHED, /* and does not by these */
+	DUEL_OVER_LIMIT,
+	DUEL_NOT_CHEAPER,
+	DUEL_UNKNOWN_COST,
 	DUEL_REASONS
 };
 extern const char *const duel_reason_text[DUEL_REASONS];
 
 struct duel_side {
 	double recall_at_k, recall_at_k_ties, recall_lcb;
+	double reached; /* by a goal: the lower bound of what is to reach its target */
+	double distances_per_query;
+	double memory_bytes, build_secs; /* 0: not known */
 	double p50_us; /* median over the blocks */
 };
 

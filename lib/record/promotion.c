@@ -22,6 +22,24 @@ static void entries_free(struct promotion_entry **list, size_t n)
 	free(list);
 }
 
+static const char *const pin_names[] = {
+    [PROMOTION_PINNED_WITHOUT_GOAL] = "without_goal",
+    [PROMOTION_PINNED] = "always",
+};
+
+static void scan_pin(struct scan *s, enum promotion_pin *pin)
+{
+	struct span name;
+	if (scan_null(s) || !scan_string(s, &name))
+		return;
+	for (int i = PROMOTION_PINNED_WITHOUT_GOAL; i <= PROMOTION_PINNED; i++)
+		if (span_is(name, pin_names[i])) {
+			*pin = (enum promotion_pin)i;
+			return;
+		}
+	scan_fail(s, "expected pinned 'always' or 'without_goal'");
+}
+
 /* An entry from its JSON, which is copied. */
 static struct promotion_entry *entry_new(struct span json, struct err *err)
 {
@@ -51,6 +69,8 @@ static struct promotion_entry *entry_new(struct span json, struct err *err)
 				scan_string(&s, &e->promoted_by);
 			else if (span_is(key, "note"))
 				scan_optional(&s, &e->note);
+			else if (span_is(key, "pinned"))
+				scan_pin(&s, &e->pin);
 			else if (span_is(key, "vectors_digest"))
 				scan_optional(&s, &e->vectors_digest);
 			else
@@ -229,6 +249,8 @@ int promotion_push(struct promotion *p, const struct promotion_new *n, struct er
 		json_key(&j, "floor_proven");
 		json_bool(&j, n->floor == PROMOTION_FLOOR_PROVEN);
 	}
+	if (n->pin != PROMOTION_NOT_PINNED)
+		json_kv_cstr(&j, "pinned", pin_names[n->pin]);
 	json_close(&j, '}');
 	int ret = buf_ok(&b, err);
 	struct promotion_entry *e = ret == 0 ? entry_new(buf_span(&b), err) : NULL;
@@ -244,6 +266,40 @@ int promotion_push(struct promotion *p, const struct promotion_new *n, struct er
 		}
 		cap(p->history, &p->n_history);
 	}
+	p->current = e;
+	return 0;
+}
+
+int promotion_set_pin(struct promotion *p, enum promotion_pin pin, struct err *err)
+{
+	struct extra others = {0};
+	struct buf b = BUF_INIT;
+	struct json_out j = {.b = &b};
+	struct scan s;
+	struct span key;
+	if (!p->current || p->current->pin == pin)
+		return 0;
+	scan_init(&s, (struct span){p->current->json, p->current->len});
+	if (scan_object(&s))
+		while (scan_member(&s, &key)) {
+			if (span_is(key, "pinned"))
+				scan_skip(&s, NULL);
+			else
+				extra_take(&others, &s, key);
+		}
+	json_open(&j, '{');
+	extra_write(&j, &others);
+	if (pin != PROMOTION_NOT_PINNED)
+		json_kv_cstr(&j, "pinned", pin_names[pin]);
+	json_close(&j, '}');
+	struct promotion_entry *e =
+	    !scan_end(&s) ? (scan_err(&s, err), NULL)
+			  : buf_ok(&b, err) == 0 ? entry_new(buf_span(&b), err) : NULL;
+	extra_release(&others);
+	buf_release(&b);
+	if (!e)
+		return -1;
+	entry_free(p->current);
 	p->current = e;
 	return 0;
 }

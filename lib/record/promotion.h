@@ -10,6 +10,13 @@
 
 #define PROMOTION_HISTORY_MAX 50
 
+/* Whether whoever promotes unattended may put something in its place. */
+enum promotion_pin {
+	PROMOTION_NOT_PINNED,
+	PROMOTION_PINNED_WITHOUT_GOAL, /* by a goal it may: "without_goal" */
+	PROMOTION_PINNED,	       /* nobody may: "always" */
+};
+
 /* One promotion; ${json} is the whole entry as it stands in the file, the rest points into it. */
 struct promotion_entry {
 	char *json;
@@ -17,6 +24,7 @@ struct promotion_entry {
 	struct config config;
 	struct span trial_id, promoted_at, promoted_by, note; /* raw strings; p NULL: absent */
 	struct span vectors_digest; /* of the Trial, kept beside it; p NULL in others' files */
+	enum promotion_pin pin;
 };
 
 /* The promotion file of an index. */
@@ -49,6 +57,7 @@ enum promotion_floor {
 /* What a new entry is made of; note may be NULL. */
 struct promotion_new {
 	enum promotion_floor floor;
+	enum promotion_pin pin;
 	struct config config;
 	struct span trial_id, vectors_digest; /* raw strings; p may be NULL */
 	const char *by, *note;
@@ -56,6 +65,9 @@ struct promotion_new {
 
 /* Make ${n} current; the one before goes on the history. */
 int promotion_push(struct promotion *p, const struct promotion_new *n, struct err *err) MUST_CHECK;
+
+/* Pin the current one, or not, if there is one; the rest of it stays. */
+int promotion_set_pin(struct promotion *p, enum promotion_pin pin, struct err *err) MUST_CHECK;
 
 /* Take the newest of the history back; the current one joins the rolled back.  1: done;
  * 0: nothing is current. */

@@ -40,6 +40,8 @@ int verdict_parse(struct verdict *v, struct span text, struct err *err)
 				scan_string(&s, &v->vectors_digest);
 			else if (span_is(key, "eval_digest"))
 				scan_string(&s, &v->eval_digest);
+			else if (span_is(key, "goal"))
+				scan_skip(&s, &v->goal);
 			else
 				scan_skip(&s, NULL);
 		}

@@ -14,6 +14,7 @@ struct verdict {
 	struct config champion, challenger;
 	struct span graph_digest; /* of the challenger */
 	struct span vectors_digest, eval_digest;
+	struct span goal; /* that it was decided by, a JSON object; p NULL: none */
 };
 
 /* ERR_DATA: malformed, or a key is missing.  The text must outlive the verdict. */

@@ -341,3 +341,69 @@ double tune_goal_reached(const struct tune_goal *g, const struct curve *c,
 	/* The width of such a bound goes with the root of log(1/error). */
 	return p->recall - (p->recall - p->lower) * sqrt(log(error) / log(1 - c->confidence));
 }
+
+/* ---- of a Trial ---- */
+
+double tune_goal_proven(const struct tune_goal *g, const struct trial *t, double *mean)
+{
+	struct curve c = {0}, like = {.confidence = 1 - STAT_RECALL_ALPHA, .target = t->target_recall};
+	struct curve_point p = {t->config.ef_search, t->metrics.recall_at_k, t->recall_lcb, t->at_target,
+				t->distances_per_query};
+	struct err ignored;
+	bool fits = !(g->target_queries > 0) || fabs(like.target - g->target_recall) < 1e-9;
+	if (!fits && t->curve.p && curve_parse(&c, t->curve, &ignored) == 0 && c.n) {
+		like = (struct curve){.confidence = c.confidence, .target = c.target};
+		p = curve_at(&c, t->config.ef_search);
+	}
+	curve_release(&c);
+	if (mean)
+		*mean = g->target_queries > 0 ? p.at_target : p.recall;
+	return tune_goal_reached(g, &like, &p, t->metrics.eval_queries);
+}
+
+int tune_goal_limits(const struct tune_goal *g, const struct trial *t, struct err *err)
+{
+	const struct metrics *m = &t->metrics;
+	const struct {
+		const char *name;
+		double is, max;
+	} limits[] = {
+	    {"memory_bytes", (double)m->memory_bytes, g->max_memory},
+	    {"build_time_secs", m->build_time_secs, g->max_build},
+	    {"search_latency_p50_us", m->search_latency_p50_us, g->max_latency},
+	};
+	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
+		if (limits[i].max > 0 && limits[i].is > limits[i].max)
+			return err_set(err, ERR_NO, "%s=%.15g exceeds the goal's limit of %.15g",
+				       limits[i].name, limits[i].is, limits[i].max);
+	return 0;
+}
+
+static double cost(const struct tune_goal *g, const struct trial *t)
+{
+	switch (g->minimise) {
+	case TUNE_DISTANCES:
+		return t->distances_per_query;
+	case TUNE_BUILD:
+		return t->metrics.build_time_secs;
+	case TUNE_MEMORY:
+		return (double)t->metrics.memory_bytes;
+	default:
+		return t->metrics.search_latency_p50_us;
+	}
+}
+
+static bool meets(const struct tune_goal *g, const struct trial *t)
+{
+	struct err ignored;
+	double mean;
+	(void)tune_goal_proven(g, t, &mean);
+	return mean >= tune_goal_target(g) && tune_goal_limits(g, t, &ignored) == 0;
+}
+
+bool tune_goal_beats(const struct tune_goal *g, const struct trial *challenger,
+		     const struct trial *champion)
+{
+	return meets(g, challenger) &&
+	       (!meets(g, champion) || cost(g, challenger) < cost(g, champion));
+}

@@ -127,6 +127,17 @@ int tune_space_check(const struct tune_space *s, const struct config *c,
 double tune_goal_reached(const struct tune_goal *g, const struct curve *c,
 			 const struct curve_point *p, uint64_t queries);
 
+/* The same of a Trial, and in ${mean} (may be NULL) what is reached in the queries measured. */
+double tune_goal_proven(const struct tune_goal *g, const struct trial *t, double *mean);
+
+/* ERR_NO, naming it, if a Trial exceeds a limit. */
+int tune_goal_limits(const struct tune_goal *g, const struct trial *t, struct err *err) MUST_CHECK;
+
+/* By their figures as they are: whether the challenger meets the goal, and the champion does not or
+ * costs more. */
+bool tune_goal_beats(const struct tune_goal *g, const struct trial *challenger,
+		     const struct trial *champion);
+
 /* What that is to be: target_recall, or target_queries. */
 double tune_goal_target(const struct tune_goal *g);
 

@@ -42,7 +42,7 @@ SH
 	tuned => 'rows 60 1 a | ingest docs; index-add docs; evalset -q -N 8 --save ev docs
 		index-add --eval-set ev docs; rows 1 9 q >query
 		hnsw-build -q -t 1 -c 20 docs -o i.hnsw >build
-		hnsw-bench --seconds 0 --index docs -s 10 build ev | trial-append docs | promote docs
+		hnsw-bench --seconds 0 --index docs -s 10 build ev | trial-append docs | promote --no-pin docs
 		activate -q -t 1 docs; trial-list docs >trials; rm i.hnsw build',
 	files => 'rows 100 1 a >a.jsonl; rows 30 2 b >b.jsonl; rows 10 3 z >z.jsonl
 		hnsw-build -q -t 1 --metric l2 a.jsonl -o a.hnsw; hnsw-build -q -t 1 b.jsonl -o b.hnsw',
