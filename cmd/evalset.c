@@ -11,6 +11,7 @@
 #include "embed/texts.h"
 #include "eval/idmap.h"
 #include "eval/make.h"
+#include "stat/mean.h"
 
 #define DEFAULT_K 10
 #define DEFAULT_SAMPLE 1000
@@ -20,9 +21,10 @@ static struct {
 	uint32_t k, threads;
 	uint64_t count, seed;
 	int metric, format;
+	double prove, confidence;
 	bool if_stale;
 	struct embed_options embed;
-} o = {.seed = 42, .metric = -1, .embed = EMBED_OPTIONS_INIT};
+} o = {.seed = 42, .metric = -1, .confidence = 0.99, .embed = EMBED_OPTIONS_INIT};
 
 static struct embedding known; /* where the vectors come from */
 
@@ -47,6 +49,12 @@ static const struct cli_opt opts[] = {
      NULL},
     {0, "if-stale", NULL, "refresh: only if the answers are missing or belong to other vectors",
      CLI_FLAG, &o.if_stale, 0, 0, NULL},
+    {0, "prove", "R",
+     "refresh: if even perfect answers to its queries could not prove a recall of R, add rows until "
+     "they can",
+     CLI_F64, &o.prove, 0, 0.99999, NULL},
+    {0, "confidence", "P", "of that proof (default 0.99)", CLI_F64, &o.confidence, 0.5, 0.999999,
+     NULL},
     {0, "info", "EVALSET", "print size and digests of an eval set as JSON", CLI_STR, &o.info, 0, 0,
      NULL},
     CLI_OPT_METRIC(&o.metric),
@@ -420,6 +428,8 @@ static void check_options(void)
 		cli_usage(&cli, "no operand");
 	if ((o.embed.embedder || o.embed.url) && !o.texts && !o.refresh)
 		cli_usage(&cli, "--embedder and --url are for --texts and --refresh");
+	if (o.prove > 0 && (!o.refresh || o.count))
+		cli_usage(&cli, "--prove goes with --refresh, and without --count");
 	if (o.if_stale && !o.refresh)
 		cli_usage(&cli, "--if-stale goes with --refresh");
 	if (o.info && cli.n_operands)
@@ -447,6 +457,30 @@ static int open_refreshed(struct operands *operands, struct evalset *e, uint32_t
 	}
 	if (*n_vectors == 0)
 		cli_usage(&cli, "'%s' names no index: say which vectors", o.refresh);
+	return 0;
+}
+
+/* How many queries it is to have. */
+static uint64_t wanted_size(const struct evalset *e)
+{
+	if (o.prove > 0 && e->n < stat_provable(o.prove, 1, 1 - o.confidence))
+		return stat_provable(o.prove, (1 + o.prove) / 2, 1 - o.confidence);
+	return o.count;
+}
+
+/* ERR_NO if it cannot grow to that, or the vectors are too few. */
+static int enlarge(struct evalset *e, const struct vec_set *set, struct err *err)
+{
+	uint64_t want = wanted_size(e);
+	if (evalset_enlarge(e, set, want, o.seed, err) != 0)
+		return o.prove > 0 && err->code == ERR_NO
+			   ? err_prefix(err, "%llu queries prove no recall of %g, %llu would",
+					(unsigned long long)e->n, o.prove, (unsigned long long)want)
+			   : -1;
+	if (o.prove > 0 && e->n < stat_provable(o.prove, 1, 1 - o.confidence))
+		return err_set(err, ERR_NO,
+			       "%llu queries prove no recall of %g, and there are no more rows",
+			       (unsigned long long)e->n, o.prove);
 	return 0;
 }
 
@@ -531,7 +565,7 @@ int main(int argc, char **argv)
 	    (make_queries(&e, &set, &err) != 0 || describe(&e, meta.index_name, &err) != 0))
 		goto out;
 	if (o.refresh && (complete(&e, &set, &err) != 0 ||
-			  evalset_enlarge(&e, &set, o.count, o.seed, &err) != 0))
+			  enlarge(&e, &set, &err) != 0))
 		goto out;
 	struct make_truth how = {.base = &set, .progress = on_progress, .ctx = &progress};
 	how.metric = o.metric >= 0     ? (enum vec_metric)o.metric

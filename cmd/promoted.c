@@ -4,7 +4,7 @@
 #include "cli/cli.h"
 
 static struct {
-	const char *or_config, *store;
+	const char *or_config, *rolled_back, *store;
 	bool full, list;
 } o;
 
@@ -13,12 +13,15 @@ static const struct cli_opt opts[] = {
      0, NULL},
     {0, "full", NULL, "print the whole promotion file: current, history, rolled back", CLI_FLAG,
      &o.full, 0, 0, NULL},
+    {0, "rolled-back", "DIGEST",
+     "print the configs that were rolled back on these vectors (\"\": on any)", CLI_STR,
+     &o.rolled_back, 0, 0, NULL},
     {0, "list", NULL, "print the promotion files of all indexes", CLI_FLAG, &o.list, 0, 0, NULL},
     CLI_OPT_STORE(&o.store),
 };
 
 static struct cli cli = {
-    .usage = "[--or CONFIG | --full] NAME\n--list",
+    .usage = "[--or CONFIG | --full | --rolled-back DIGEST] NAME\n--list",
     .about = "Print the config that is promoted for index NAME: what the next build is to use.  "
 	     "Exits 1,\n"
 	     "silently, if nothing is and no --or is given.",
@@ -51,12 +54,25 @@ static int get(struct catalog *c, const char *index, struct promotion *p, struct
 	return there;
 }
 
+/* What the unattended are not to promote again, see promotion_rolled_back(). */
+static void print_rolled_back(const struct promotion *p)
+{
+	for (size_t i = 0; i < p->n_rolled_back; i++) {
+		const struct promotion_entry *e = p->rolled_back[i];
+		if (!o.rolled_back[0] || !e->vectors_digest.p ||
+		    scan_text_is(e->vectors_digest, span_of(o.rolled_back)))
+			print_config(&e->config);
+	}
+}
+
 static int show(struct catalog *c, const char *index, struct err *err)
 {
 	struct promotion p;
 	int there = get(c, index, &p, err);
 	int ret = there < 0 ? -1 : 0;
-	if (there >= 0 && o.full) {
+	if (there >= 0 && o.rolled_back) {
+		print_rolled_back(&p);
+	} else if (there >= 0 && o.full) {
 		if (there)
 			print_file(&p);
 		else
@@ -107,6 +123,8 @@ int main(int argc, char **argv)
 	cli_parse(&cli, argc, argv, 0, 1);
 	if (o.list && (o.or_config || o.full))
 		cli_usage(&cli, "--list goes with neither --or nor --full");
+	if (o.rolled_back && (o.list || o.full || o.or_config))
+		cli_usage(&cli, "--rolled-back goes with none of --list, --full and --or");
 	if (o.list == (cli.n_operands == 1))
 		cli_usage(&cli, o.list ? "--list takes no operand" : "no operand");
 	c.warn = cli_warn_to(&cli);

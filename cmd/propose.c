@@ -19,7 +19,7 @@ static struct {
 } o = {.count = 1,
        .strategy = "egreedy",
        .timeout = 60,
-       .goal = TUNE_GOAL_DEFAULT,
+       .goal = TUNE_GOAL_UNSAID,
        .like = CONFIG_DEFAULT};
 
 static const struct cli_opt opts[] = {
@@ -85,6 +85,15 @@ static int take_trial(void *ctx, const struct trial *t, struct err *err)
 	return tune_history_add(&s->h, t, err);
 }
 
+/* What no option says of the goal is as the index's own says, and then as usual. */
+static int take_goal(const struct index_meta *m, struct err *err)
+{
+	if (m && catalog_index_goal(m, &o.goal, err) < 0)
+		return -1;
+	tune_goal_complete(&o.goal);
+	return tune_goal_check(&o.goal, err);
+}
+
 static int from_store(struct state *s, const char *index, struct err *err)
 {
 	struct catalog c = {.warn = cli_warn_to(&cli)};
@@ -96,6 +105,8 @@ static int from_store(struct state *s, const char *index, struct err *err)
 	int ret = catalog_index_open(&c, index, &x, err);
 	if (ret == 0)
 		ret = catalog_promotion_get(&x, &p, NULL, err) < 0 ? -1 : 0;
+	if (ret == 0)
+		ret = take_goal(&x.meta, err);
 	if (ret == 0 && p.current)
 		scan_decode(p.current->trial_id, &s->champion);
 	if (ret == 0)
@@ -118,6 +129,8 @@ static int from_history(struct state *s, struct err *err)
 	if (o.champion)
 		buf_adds(&s->champion, o.champion);
 	int ret = buf_ok(&s->champion, err);
+	if (ret == 0)
+		ret = take_goal(NULL, err);
 	if (ret == 0)
 		ret = trial_stream_read(fd, in ? "stdin" : o.history, true, take_trial, s, &warn,
 					err);
@@ -266,8 +279,6 @@ static int ask_command(struct state *s, struct err *err)
 static int prepare(struct state *s, struct err *err)
 {
 	if (o.space && tune_space_parse(span_of(o.space), &o.goal.space, err) != 0)
-		return -1;
-	if (tune_goal_check(&o.goal, err) != 0)
 		return -1;
 	if (o.grid)
 		return 0;

@@ -7,7 +7,7 @@
 #include "cli/cli.h"
 
 static struct {
-	const char *eval_set, *store;
+	const char *eval_set, *configs, *store;
 	bool here;
 } o;
 
@@ -15,6 +15,8 @@ static const struct cli_opt opts[] = {
     {0, "eval-set", "EVALSET",
      "only those measured on this eval set as it is now, and on the vectors of its answers",
      CLI_STR, &o.eval_set, 0, 0, NULL},
+    {0, "configs", "FILE", "only those with one of these configs (JSON lines)", CLI_STR, &o.configs,
+     0, 0, NULL},
     {0, "here", NULL, "only those measured on this host", CLI_FLAG, &o.here, 0, 0, NULL},
     CLI_OPT_STORE(&o.store),
 };
@@ -30,6 +32,7 @@ static struct cli cli = {
 /* Which are printed: those with these digests and of this host, where they are not "". */
 struct wanted {
 	char vectors[DIGEST_TEXT_MAX], eval[DIGEST_TEXT_MAX], host[HOST_TEXT_MAX];
+	struct config_list configs;
 	uint64_t trials; /* all of them */
 };
 
@@ -39,6 +42,8 @@ static bool is_wanted(const struct wanted *w, const struct trial *t)
 	struct span vectors = t->config.rung ? t->whole_digest : t->vectors_digest;
 	if (o.eval_set && (!w->vectors[0] || !scan_text_is(vectors, span_of(w->vectors)) ||
 			   !scan_text_is(t->eval_digest, span_of(w->eval))))
+		return false;
+	if (o.configs && !config_list_has(&w->configs, &t->config))
 		return false;
 	return !o.here || scan_text_is(t->host, span_of(w->host));
 }
@@ -79,6 +84,8 @@ int main(int argc, char **argv)
 	c.warn = cli_warn_to(&cli);
 	int ret = catalog_check_name("index", name, &err);
 	host_name(wanted.host);
+	if (ret == 0 && o.configs)
+		ret = config_list_read(&wanted.configs, o.configs, &err);
 	if (ret == 0 && o.eval_set)
 		ret = read_evalset(name, &wanted, &err);
 	if (ret == 0)
@@ -92,6 +99,7 @@ int main(int argc, char **argv)
 		ret = err_set(&err, ERR_NO, "there is no index '%s' in store '%s'", name,
 			      cli_store(o.store));
 	int status = ret == 0 ? 0 : cli_error(&cli, &err);
+	config_list_release(&wanted.configs);
 	catalog_index_release(&x);
 	catalog_close(&c);
 	return cli_finish(&cli, status);
