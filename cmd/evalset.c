@@ -460,28 +460,20 @@ static int open_refreshed(struct operands *operands, struct evalset *e, uint32_t
 	return 0;
 }
 
-/* How many queries it is to have. */
-static uint64_t wanted_size(const struct evalset *e)
-{
-	if (o.prove > 0 && e->n < stat_provable(o.prove, 1, 1 - o.confidence))
-		return stat_provable(o.prove, (1 + o.prove) / 2, 1 - o.confidence);
-	return o.count;
-}
-
-/* ERR_NO if it cannot grow to that, or the vectors are too few. */
+/* ERR_NO if it is to grow, and cannot. */
 static int enlarge(struct evalset *e, const struct vec_set *set, struct err *err)
 {
-	uint64_t want = wanted_size(e);
-	if (evalset_enlarge(e, set, want, o.seed, err) != 0)
-		return o.prove > 0 && err->code == ERR_NO
-			   ? err_prefix(err, "%llu queries prove no recall of %g, %llu would",
-					(unsigned long long)e->n, o.prove, (unsigned long long)want)
-			   : -1;
-	if (o.prove > 0 && e->n < stat_provable(o.prove, 1, 1 - o.confidence))
-		return err_set(err, ERR_NO,
-			       "%llu queries prove no recall of %g, and there are no more rows",
-			       (unsigned long long)e->n, o.prove);
-	return 0;
+	uint64_t least = o.prove > 0 ? stat_provable(o.prove, 1, 1 - o.confidence) : 0, want = o.count;
+	if (e->n < least)
+		want = stat_provable(o.prove, (1 + o.prove) / 2, 1 - o.confidence);
+	if (set->rows < least)
+		err_set(err, ERR_NO, "the vectors are too few for more");
+	else if (evalset_enlarge(e, set, want, o.seed, err) == 0)
+		return 0;
+	return e->n < least && err->code == ERR_NO
+		   ? err_prefix(err, "%llu queries prove no recall of %g, %llu would",
+				(unsigned long long)e->n, o.prove, (unsigned long long)want)
+		   : -1;
 }
 
 /*

@@ -51,8 +51,9 @@ struct state {
 
 static bool admitted(const struct state *s, const struct trial *t)
 {
-	/* A rung has some of the rows only: its figures are those of another, easier index. */
-	return !t->config.rung && (float)t->metrics.recall_at_k >= (float)o.min_recall &&
+	/* A rung has some of the rows only: its figures are those of another, easier index, which a
+	 * goal knows. */
+	return (!t->config.rung || s->by_goal) && (float)t->metrics.recall_at_k >= (float)o.min_recall &&
 	       !config_list_has(&s->excluded, &t->config);
 }
 

@@ -117,7 +117,7 @@ uint64_t stat_needed(double mean, double lower, uint64_t n, double floor)
 
 uint64_t stat_provable(double floor, double mean, double alpha)
 {
-	double needed = floor <= 0 ? 1 : ceil(log(1 / alpha) / divergence(mean, floor));
+	double needed = floor <= 0 ? 1 : ceil(log(BETS / alpha) / divergence(mean, floor));
 	return needed < 1e15 ? (uint64_t)needed : (uint64_t)1e15;
 }
 

@@ -16,7 +16,9 @@
 uint32_t tune_reach(const struct tune_goal *g, const struct tune_build *b)
 {
 	double target = tune_goal_target(g);
-	uint32_t from = g->space.es.min;
+	/* Before its first point a curve tells nothing. */
+	uint32_t from = b->curve.n && b->curve.point[0].ef > g->space.es.min ? b->curve.point[0].ef
+									    : g->space.es.min;
 	for (size_t i = 0; i < b->curve.n; i++) {
 		const struct curve_point *p = &b->curve.point[i];
 		if (p->ef < g->space.es.min)
@@ -195,7 +197,18 @@ static void advise_impossible(const struct tune_goal *g, const struct tune_candi
 			 "a greater ef_search than %u would come nearer", g->space.es.max);
 }
 
-static void word(const struct tune_goal *g, struct tune_choice *out)
+/* The fewest queries that would prove one of those that are met on average; 0: no number would. */
+static uint64_t fewest_needed(const struct tune_choice *c)
+{
+	uint64_t least = 0;
+	for (size_t i = 0; i < c->n; i++)
+		if (c->best[i].queries_needed && (!least || c->best[i].queries_needed < least))
+			least = c->best[i].queries_needed;
+	return least;
+}
+
+/* ${needed}: queries */
+static void word(const struct tune_goal *g, uint64_t needed, struct tune_choice *out)
 {
 	const struct tune_candidate *c = &out->best[0];
 	double target = tune_goal_target(g);
@@ -212,10 +225,10 @@ static void word(const struct tune_goal *g, struct tune_choice *out)
 		snprintf(out->reason, sizeof out->reason,
 			 "%llu queries prove no more than %.3f of %.3f",
 			 (unsigned long long)c->build->queries, c->lower, target);
-		if (c->queries_needed)
+		if (needed)
 			snprintf(out->advice, sizeof out->advice,
 				 "%llu queries are needed, or aim for %.2f",
-				 (unsigned long long)c->queries_needed, floor(c->lower * 100) / 100);
+				 (unsigned long long)needed, floor(c->lower * 100) / 100);
 		break;
 	case TUNE_IMPOSSIBLE:
 		snprintf(out->reason, sizeof out->reason,
@@ -236,11 +249,12 @@ int tune_decide(const struct tune_history *h, const struct tune_goal *g, bool ti
 	for (size_t i = 0; i < h->n; i++)
 		if (in_space(g, &h->build[i]))
 			consider_build(g, &law, &h->build[i], timed_only, out);
+	uint64_t needed = fewest_needed(out);
 	size_t n = out->n ? 1 : 0;
 	while (out->verdict != TUNE_IMPOSSIBLE && n < out->n &&
 	       out->best[n].cost <= FINAL * out->best[0].cost)
 		n++;
 	out->n = n;
-	word(g, out);
+	word(g, needed, out);
 	return 0;
 }

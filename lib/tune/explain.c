@@ -57,24 +57,25 @@ static enum tune_verdict row_of(const struct story *s, const struct tune_build *
 
 static void add_row(const struct story *s, const struct tune_build *b)
 {
-	static const char *const words[] = {"", "unproven", "no", ""};
 	struct tune_candidate c;
 	enum tune_verdict v = row_of(s, b, &c);
 	if (v == TUNE_NOTHING)
 		return;
-	buf_addf(s->out, "%4u %16u %10u %10llu %8.4f %9.4f", c.config.m, c.config.ef_construction,
-		 c.config.ef_search, (unsigned long long)b->rows, c.recall, c.lower);
-	buf_addf(s->out, isnan(c.us) ? "        -" : "%9.1f", c.us);
+	buf_addf(s->out, "%3u %15u %9u %7.4f %8.4f", c.config.m, c.config.ef_construction,
+		 c.config.ef_search, c.recall, c.lower);
+	buf_addf(s->out, isnan(c.us) ? "       -" : "%8.1f", c.us);
 	buf_addf(s->out, "%9.2f %7.1f  %s\n", b->build_secs, b->memory_bytes / 1048576,
-		 is_chosen(s, b)    ? "<- chosen"
-		 : b->config.rung ? "a part"
-				  : words[v]);
+		 b->config.rung	      ? "part"
+		 : is_chosen(s, b)    ? "chosen"
+		 : v == TUNE_REACHED  ? "yes"
+		 : v == TUNE_UNPROVEN ? "unproven"
+				      : "no");
 }
 
 static void add_table(const struct story *s)
 {
-	buf_addf(s->out, "%4s %16s %10s %10s %8s %9s %8s %8s %7s\n", "M", "ef_construction",
-		 "ef_search", "rows", "recall", "at least", "us", "build s", "MiB");
+	buf_addf(s->out, "%3s %15s %9s %7s %8s %7s %8s %7s  %s\n", "M", "ef_construction",
+		 "ef_search", "recall", "at least", "us", "build s", "MiB", "goal");
 	for (int rungs = 1; rungs >= 0; rungs--)
 		for (size_t i = 0; i < s->h->n; i++)
 			if ((s->h->build[i].config.rung != 0) == rungs && !is_chosen(s, &s->h->build[i]))
