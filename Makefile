@@ -31,6 +31,9 @@ FUZZ ?=
 bindir = $(PREFIX)/bin
 mandir = $(PREFIX)/share/man
 docdir = $(PREFIX)/share/doc/hnsw-tools
+bashdir = $(PREFIX)/share/bash-completion/completions
+zshdir = $(PREFIX)/share/zsh/site-functions
+fishdir = $(PREFIX)/share/fish/vendor_completions.d
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
@@ -66,7 +69,7 @@ cmd_src := $(sort $(wildcard cmd/*.c))
 bench_src := $(sort $(wildcard tests/bench/*.c))
 unit_src := $(sort $(wildcard tests/unit/*.c))
 fuzz_src := $(sort $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
-scripts := autotune activate trial-plot
+scripts := autotune activate index-status trial-plot
 programs := $(cmd_src:cmd/%.c=%) $(scripts)
 man_pages := $(sort $(wildcard man/*.[157]))
 
@@ -210,12 +213,22 @@ install: all
 		install -m 644 man/$$m $(DESTDIR)$(mandir)/man$$s/$$p$$m || exit 1; done
 	install -m 644 README.md NEWS.md LICENSE $(DESTDIR)$(docdir)
 	install -m 644 scripts/sweep.mk $(DESTDIR)$(docdir)/examples/sweep.mk
+	install -d $(DESTDIR)$(bashdir) $(DESTDIR)$(zshdir) $(DESTDIR)$(fishdir)
+	scripts/completions bash $(OUT)/bin $(PROGPREFIX) > $(DESTDIR)$(bashdir)/$(PROGPREFIX)hnsw-tools
+	scripts/completions zsh $(OUT)/bin $(PROGPREFIX) > $(DESTDIR)$(zshdir)/_$(PROGPREFIX)hnsw-tools
+	scripts/completions fish $(OUT)/bin $(PROGPREFIX) > $(DESTDIR)$(fishdir)/$(PROGPREFIX)hnsw-tools.fish
+	for p in $(programs:%=$(PROGPREFIX)%); do \
+		ln -sf $(PROGPREFIX)hnsw-tools $(DESTDIR)$(bashdir)/$$p && \
+		ln -sf $(PROGPREFIX)hnsw-tools.fish $(DESTDIR)$(fishdir)/$$p.fish || exit 1; done
 
 uninstall:
 	for p in $(programs); do rm -f $(DESTDIR)$(bindir)/$(PROGPREFIX)$$p; done
 	for m in $(notdir $(man_pages)); do \
 		s=$${m##*.}; p=; case $$s in 1) p=$(PROGPREFIX);; esac; \
 		rm -f $(DESTDIR)$(mandir)/man$$s/$$p$$m; done
+	for p in hnsw-tools $(programs); do \
+		rm -f $(DESTDIR)$(bashdir)/$(PROGPREFIX)$$p $(DESTDIR)$(fishdir)/$(PROGPREFIX)$$p.fish; done
+	rm -f $(DESTDIR)$(zshdir)/_$(PROGPREFIX)hnsw-tools
 	rm -rf $(DESTDIR)$(docdir)
 
 clean:

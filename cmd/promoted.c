@@ -2,11 +2,14 @@
 /* promoted - print the promoted config of an index */
 #include "catalog/catalog.h"
 #include "cli/cli.h"
+#include "record/settings.h"
 
 static struct {
 	const char *or_config, *rolled_back, *store;
 	bool full, list;
-} o;
+	int format, metric; /* -1: not given */
+	uint32_t k;
+} o = {.format = -1, .metric = -1, .k = 10};
 
 static const struct cli_opt opts[] = {
     {0, "or", "CONFIG", "print this config (JSON) if nothing is promoted", CLI_STR, &o.or_config, 0,
@@ -17,22 +20,52 @@ static const struct cli_opt opts[] = {
      "print the configs that were rolled back on these vectors (\"\": on any)", CLI_STR,
      &o.rolled_back, 0, 0, NULL},
     {0, "list", NULL, "print the promotion files of all indexes", CLI_FLAG, &o.list, 0, 0, NULL},
+    {0, "format", "ENGINE", "print it as settings of pgvector, qdrant, ...: see the manual",
+     CLI_NAME, &o.format, 0, 0, settings_engines},
+    {'k', "k", "N", "neighbours that queries ask for (with --format; default 10)", CLI_U32, &o.k, 1,
+     100000, NULL},
+    CLI_OPT_METRIC(&o.metric),
     CLI_OPT_STORE(&o.store),
 };
 
 static struct cli cli = {
-    .usage = "[--or CONFIG | --full | --rolled-back DIGEST] NAME\n--list",
+    .usage = "[--or CONFIG] [--format ENGINE] NAME\n--full NAME\n--rolled-back DIGEST NAME\n--list",
     .about = "Print the config that is promoted for index NAME: what the next build is to use.  "
 	     "Exits 1,\n"
 	     "silently, if nothing is and no --or is given.",
     CLI_OPTS(opts),
 };
 
-static void print_config(const struct config *c)
+/* The metric and dimension of the index: as said, as registered, else as its dataset has them. */
+static int about_vectors(struct catalog *c, const char *index, struct settings *s, struct err *err)
 {
+	struct index_meta m = {0};
+	struct embedding from = {0};
+	int known = catalog_index_get(c, index, &m, err);
+	int data = known < 0 ? -1 : catalog_embedding_get(c, index, m.bucket, &from, err);
+	s->dimensions = m.dimensions ? m.dimensions : from.dimensions;
+	s->metric = m.has_metric ? m.metric : from.has_metric ? from.metric : VEC_COSINE;
+	if (o.metric >= 0)
+		s->metric = (enum vec_metric)o.metric;
+	else if (data >= 0 && !m.has_metric && !from.has_metric)
+		cli_note(&cli, "the metric of '%s' is not known: cosine is taken; say --metric",
+			 index);
+	index_meta_release(&m);
+	embedding_release(&from);
+	return data < 0 ? -1 : 0;
+}
+
+static int print_config(struct catalog *c, const struct config *config, struct err *err)
+{
+	struct settings s = {.config = *config, .k = o.k};
 	struct json_out j = {.b = &cli_out.b};
-	config_write(&j, c);
+	if (o.format >= 0)
+		return about_vectors(c, cli.operand[0], &s, err) != 0
+			   ? -1
+			   : settings_write(&cli_out.b, o.format, &s, err);
+	config_write(&j, config);
 	buf_addc(&cli_out.b, '\n');
+	return 0;
 }
 
 static void print_file(const struct promotion *p)
@@ -41,7 +74,6 @@ static void print_file(const struct promotion *p)
 	buf_addc(&cli_out.b, '\n');
 }
 
-/* 0: printed; 1: nothing is promoted; -1. */
 /* 1: there is a promotion file; 0; -1. */
 static int get(struct catalog *c, const char *index, struct promotion *p, struct err *err)
 {
@@ -57,14 +89,18 @@ static int get(struct catalog *c, const char *index, struct promotion *p, struct
 /* What the unattended are not to promote again, see promotion_rolled_back(). */
 static void print_rolled_back(const struct promotion *p)
 {
+	struct json_out j = {.b = &cli_out.b};
 	for (size_t i = 0; i < p->n_rolled_back; i++) {
 		const struct promotion_entry *e = p->rolled_back[i];
-		if (!o.rolled_back[0] || !e->vectors_digest.p ||
-		    scan_text_is(e->vectors_digest, span_of(o.rolled_back)))
-			print_config(&e->config);
+		if (o.rolled_back[0] && e->vectors_digest.p &&
+		    !scan_text_is(e->vectors_digest, span_of(o.rolled_back)))
+			continue;
+		config_write(&j, &e->config);
+		buf_addc(&cli_out.b, '\n');
 	}
 }
 
+/* 0: printed; 1: nothing is promoted; -1. */
 static int show(struct catalog *c, const char *index, struct err *err)
 {
 	struct promotion p;
@@ -78,7 +114,7 @@ static int show(struct catalog *c, const char *index, struct err *err)
 		else
 			ret = 1;
 	} else if (there >= 0 && p.current) {
-		print_config(&p.current->config);
+		ret = print_config(c, &p.current->config, err);
 	} else if (there >= 0) {
 		ret = 1;
 	}
@@ -86,13 +122,12 @@ static int show(struct catalog *c, const char *index, struct err *err)
 	return ret;
 }
 
-static int show_default(struct err *err)
+static int show_default(struct catalog *c, struct err *err)
 {
-	struct config c;
-	if (config_parse(span_of(o.or_config), &c, err) != 0)
+	struct config config;
+	if (config_parse(span_of(o.or_config), &config, err) != 0)
 		return err_prefix(err, "--or");
-	print_config(&c);
-	return 0;
+	return print_config(c, &config, err);
 }
 
 /* Every index on its own: one that cannot be read does not hide the others. */
@@ -123,8 +158,10 @@ int main(int argc, char **argv)
 	cli_parse(&cli, argc, argv, 0, 1);
 	if (o.list && (o.or_config || o.full))
 		cli_usage(&cli, "--list goes with neither --or nor --full");
-	if (o.rolled_back && (o.list || o.full || o.or_config))
-		cli_usage(&cli, "--rolled-back goes with none of --list, --full and --or");
+	if (o.rolled_back && (o.list || o.full || o.or_config || o.format >= 0))
+		cli_usage(&cli, "--rolled-back goes with none of --list, --full, --or and --format");
+	if (o.format >= 0 && (o.list || o.full))
+		cli_usage(&cli, "--format goes with neither --list nor --full");
 	if (o.list == (cli.n_operands == 1))
 		cli_usage(&cli, o.list ? "--list takes no operand" : "no operand");
 	c.warn = cli_warn_to(&cli);
@@ -134,7 +171,7 @@ int main(int argc, char **argv)
 	if (ret == 0)
 		ret = o.list ? list(&c, &status, &err) : show(&c, cli.operand[0], &err);
 	if (ret == 1 && o.or_config && !o.full)
-		ret = show_default(&err);
+		ret = show_default(&c, &err);
 	catalog_close(&c);
 	return cli_finish(&cli, ret < 0 ? cli_error(&cli, &err) : ret ? ret : status);
 }

@@ -9,7 +9,7 @@ else
 	check "layers" '"$root/scripts/check-layers" "$out_dir/libhnsw-tools.a"'
 fi
 if command -v shellcheck >/dev/null; then
-	check "shell scripts are clean" "shellcheck -s sh '$bin/autotune' '$bin/activate' '$bin/trial-plot' $root/scripts/deps $root/scripts/demo $root/scripts/check $root/scripts/check-layers $root/scripts/check-docs $root/scripts/fuzz $root/tests/fuzz/seeds"
+	check "shell scripts are clean" "shellcheck -s sh '$bin/autotune' '$bin/activate' '$bin/index-status' '$bin/trial-plot' $root/scripts/deps $root/scripts/demo $root/scripts/check $root/scripts/check-layers $root/scripts/check-docs $root/scripts/completions $root/scripts/fuzz $root/tests/fuzz/seeds"
 else
 	report 0 "shell scripts # SKIP no shellcheck"
 fi
