@@ -123,10 +123,10 @@ static int open_rows(struct vec_set *rows, const char *const *paths, size_t n,
 }
 
 /* Tell autotune-agent.  The batch is there whether it can be told or not. */
-static void trigger(struct catalog *c, const char *dataset)
+static void trigger(struct catalog *c, const char *dataset, const struct dataset_appended *batch)
 {
 	struct err err;
-	if (agent_dataset_appended(c, dataset, &err) != 0)
+	if (agent_dataset_appended(c, dataset, batch, &err) != 0)
 		warn(&c->warn, "the batch is there, but not all of its indexes are to be tuned: %s",
 		     err.msg);
 }
@@ -174,7 +174,7 @@ int main(int argc, char **argv)
 	if (ret == 0)
 		ret = catalog_dataset_append(&c, &a, &done, &err);
 	if (ret == 0 && !o.dry_run)
-		trigger(&c, a.dataset);
+		trigger(&c, a.dataset, &done);
 	if (ret == 0)
 		print_result(a.dataset, &done);
 	if (ret == 0 && done.taken_for.embedder)

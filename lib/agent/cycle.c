@@ -1,136 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* One trial: what is tried, and what becomes of it. */
+/* One trial, and what becomes of it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/cycle_internal.h"
 #include "base/clock.h"
-#include "base/mem.h"
+#include "tune/decide.h"
 
 #define ATTEMPTS 3 /* while somebody else promotes */
 
 bool cycle_may_pass(const struct err *why)
 {
 	return why->code == ERR_CONFLICT || why->code == ERR_TEMP || why->code == ERR_ENV;
-}
-
-/* ---- what was ---- */
-
-static int keep_line(struct past *p, const struct trial *t, struct err *err)
-{
-	struct buf *grown = mem_resize(p->line, p->lines + 1, sizeof *grown, err);
-	if (!grown)
-		return -1;
-	p->line = grown;
-	grown[p->lines] = (struct buf)BUF_INIT;
-	buf_addspan(&grown[p->lines], t->line);
-	return buf_ok(&grown[p->lines++], err);
-}
-
-static int take_trial(void *ctx, const struct trial *t, struct err *err)
-{
-	struct past *p = ctx;
-	const struct promotion_entry *current = p->promotion.current;
-	if (t->config.rung)
-		return 0;
-	propose_add_trial(&p->proposals, &t->config);
-	free(p->eval_set);
-	struct buf name = BUF_INIT;
-	buf_adds(&name, "");
-	scan_decode(t->eval_set, &name);
-	if (buf_ok(&name, err) != 0)
-		return -1;
-	p->eval_set = name.data;
-	if (!current)
-		return 0;
-	if (span_same(t->id, current->trial_id)) {
-		p->has_champion = true;
-		p->champion = t->config;
-		p->promoted = p->lines;
-	} else if (!config_same(&t->config, &current->config)) {
-		return 0;
-	}
-	return keep_line(p, t, err);
-}
-
-static void past_release(struct past *p)
-{
-	for (size_t i = 0; i < p->lines; i++)
-		buf_release(&p->line[i]);
-	free(p->line);
-	free(p->eval_set);
-	promotion_release(&p->promotion);
-	*p = (struct past){0};
-}
-
-static int read_past(struct cycle *c, struct err *err)
-{
-	struct catalog *catalog = c->agent->catalog;
-	struct past *p = &c->past;
-	const char *index = c->event->index_name;
-	past_release(p);
-	if (catalog_promotion_get(&c->index, &p->promotion, NULL, err) < 0 ||
-	    trial_log_read(c->index.bucket, index, true, take_trial, p, &catalog->warn, err) != 0)
-		return -1;
-	p->proposals.has_champion = p->has_champion;
-	p->proposals.champion = p->champion;
-	return 0;
-}
-
-/* The index's own eval set, else that of its latest Trial. */
-static int choose_eval_set(struct cycle *c, struct err *err)
-{
-	const char *index = c->event->index_name, *own = c->index.meta.eval_set;
-	const char *name = own && own[0] ? own : c->past.eval_set;
-	if (!name || !name[0])
-		return err_set(err, ERR_NO, "index '%s' has no eval set", index);
-	const char *fault = name_fault(span_of(name));
-	if (fault)
-		return err_set(err, ERR_DATA,
-			       "the latest Trial of '%s' has the eval_set '%.100s', expected the "
-			       "name of an eval set, but it %s",
-			       index, name, fault);
-	c->eval_set = span_dup(span_of(name));
-	return c->eval_set ? 0 : err_nomem(err);
-}
-
-/* ---- the trial ---- */
-
-static int mark_started(struct cycle *c, const struct config *config, struct err *err)
-{
-	char now[CLOCK_TEXT_MAX], detail[64];
-	struct agent_event *e = c->event;
-	struct agent_entry entry = {.kind = AGENT_TRIAL_STARTED,
-				    .index_name = e->index_name,
-				    .detail = detail,
-				    .event = e->name};
-	snprintf(detail, sizeof detail, "config=ec%u/es%u", config->ef_construction,
-		 config->ef_search);
-	if (agent_log(c->agent, &entry, 1, err) != 0)
-		return -1;
-	if (clock_now_text(now, err) != 0)
-		return -1;
-	free(e->started_at);
-	e->started_at = span_dup(span_of(now));
-	return e->started_at ? agent_queue_put(c->agent->primary, e, err) : err_nomem(err);
-}
-
-/* Propose and measure; the event has the Trial then. */
-static int do_trial(struct cycle *c, struct err *err)
-{
-	struct config config;
-	const char *index = c->event->index_name;
-	if (c->past.proposals.trials == 0)
-		return err_set(err, ERR_NO,
-			       "no trials yet for '%s': seed with at least one trial first", index);
-	if (!propose_egreedy(&c->past.proposals, &config))
-		return err_set(err, ERR_NO, "search space exhausted");
-	if (config_check_bounds(&config, err) != 0 || choose_eval_set(c, err) != 0 ||
-	    mark_started(c, &config, err) != 0 ||
-	    cycle_measure(c, &config, &c->event->trial, err) != 0)
-		return -1;
-	return agent_queue_put(c->agent->primary, c->event, err);
 }
 
 /* ---- the champion ---- */
@@ -152,7 +34,7 @@ static int champion_figures(struct cycle *c, const struct trial *t, struct trial
 		    trial_comparable(champion, t))
 			return 1;
 	if (config_check_bounds(&p->champion, err) != 0 ||
-	    (!c->eval_set && choose_eval_set(c, err) != 0) ||
+	    cycle_choose_eval_set(c, err) != 0 ||
 	    cycle_measure(c, &p->champion, line, err) != 0 || cycle_append(c, line, err) != 0 ||
 	    trial_parse(champion, buf_span(line), err) != 0)
 		return err_prefix(err, "cannot measure the champion again");
@@ -168,14 +50,23 @@ static struct span current_id(const struct past *p)
 	return p->promotion.current ? p->promotion.current->trial_id : span_of("");
 }
 
-/* The note of the promotion, who is expected to be promoted before, and the Trial's id. */
+/* What promote is told: the note, who is expected to be promoted before, and the Trial's id. */
 struct promotion_words {
 	struct buf note, expect, id;
 };
 
-static int promotion_words(struct promotion_words *p, const struct cycle *c, const struct trial *t,
-			   const struct metrics *was, struct err *err)
+static void words_release(struct promotion_words *p)
 {
+	buf_release(&p->note);
+	buf_release(&p->expect);
+	buf_release(&p->id);
+}
+
+/* ${was}: the champion's figures. */
+static int words_init(struct promotion_words *p, const struct cycle *c, const struct trial *t,
+		      const struct metrics *was, struct err *err)
+{
+	*p = (struct promotion_words){BUF_INIT, BUF_INIT, BUF_INIT};
 	buf_addf(&p->note, "auto-promote: recall=%.3f p50=%.0fus (was %.3f/%.0fus)",
 		 t->metrics.recall_at_k, t->metrics.search_latency_p50_us, was->recall_at_k,
 		 was->search_latency_p50_us);
@@ -186,27 +77,39 @@ static int promotion_words(struct promotion_words *p, const struct cycle *c, con
 									  : buf_ok(&p->id, err);
 }
 
-/* Run promote, with the option ${how}, or NULL.  ERR_NO: a gate was not met. */
-static int run_promote(struct cycle *c, const struct promotion_words *p, const char *how,
+/* The floor; by a goal its target is that. */
+static void add_floor(struct cycle *c, struct cycle_command *w, char text[static 32])
+{
+	const struct agent_settings *s = &c->agent->settings;
+	snprintf(text, 32, "%.9g", s->min_recall);
+	if (!c->by_goal) {
+		cycle_add(w, "--min-recall");
+		cycle_add(w, text);
+	}
+	cycle_add_goal(c, w);
+	if (s->trust_stored)
+		cycle_add(w, "--trust-stored");
+	else if (s->prove)
+		cycle_add(w, "--prove");
+}
+
+/* Run promote, with --dry-run if nothing is to be changed.  ERR_NO: a gate was not met. */
+static int run_promote(struct cycle *c, const struct promotion_words *p, bool dry_run,
 		       struct span verdict, struct err *err)
 {
 	struct buf out = BUF_INIT;
 	char floor[32];
 	struct cycle_command w = cycle_command(c, "promote");
-	snprintf(floor, sizeof floor, "%.9g", c->agent->settings.min_recall);
 	cycle_add(&w, "--unattended");
 	cycle_add(&w, "--by");
 	cycle_add(&w, "agent");
 	cycle_add(&w, "--note");
 	cycle_add(&w, p->note.data);
-	cycle_add(&w, "--min-recall");
-	cycle_add(&w, floor);
-	if (c->agent->settings.prove && !c->agent->settings.trust_stored)
-		cycle_add(&w, "--prove");
+	add_floor(c, &w, floor);
 	cycle_add(&w, "--expect");
 	cycle_add(&w, p->expect.data);
-	if (how)
-		cycle_add(&w, how);
+	if (dry_run)
+		cycle_add(&w, "--dry-run");
 	if (verdict.n) {
 		cycle_add(&w, "--confirm");
 		cycle_add(&w, "-");
@@ -219,66 +122,129 @@ static int run_promote(struct cycle *c, const struct promotion_words *p, const c
 	return ret;
 }
 
-/* A duel, unless the other gates are closed anyway, and the promotion if it was won. */
-static int duel_and_promote(struct cycle *c, const struct trial *t, const struct promotion_words *p,
-			    struct err *err)
+/* Whether the gates are open that no comparison is needed for. */
+static int check_gates(struct cycle *c, const struct trial *t, struct err *err)
 {
-	struct buf verdict = BUF_INIT;
-	int ret = run_promote(c, p, "--dry-run", span_of(""), err);
-	if (ret == 0 && !c->eval_set)
-		ret = choose_eval_set(c, err);
+	struct promotion_words p;
+	const struct metrics none = {0};
+	int ret = words_init(&p, c, t, &none, err);
 	if (ret == 0)
-		ret = cycle_duel(c, t, &c->past.champion, &verdict, err);
-	if (ret == 0)
-		ret = run_promote(c, p, NULL, buf_span(&verdict), err);
-	buf_release(&verdict);
+		ret = run_promote(c, &p, true, span_of(""), err);
+	words_release(&p);
 	return ret;
 }
 
-/* ${champion}: NULL if there is none.  1: promoted; 0: not, ${err} says why; -1. */
+/* Promote it; in place of a champion, unless figures are trusted, if it wins a duel. */
 static int promote(struct cycle *c, const struct trial *t, const struct trial *champion,
 		   struct err *err)
 {
-	struct promotion_words p = {BUF_INIT, BUF_INIT, BUF_INIT};
-	bool trust = c->agent->settings.trust_stored;
+	struct promotion_words p;
+	struct buf verdict = BUF_INIT;
 	const struct metrics none = {0};
-	int ret = promotion_words(&p, c, t, champion ? &champion->metrics : &none, err);
-	if (ret == 0 && champion && !trust)
-		ret = duel_and_promote(c, t, &p, err);
-	else if (ret == 0)
-		ret = run_promote(c, &p, trust ? "--trust-stored" : NULL, span_of(""), err);
-	buf_release(&p.note);
-	buf_release(&p.expect);
-	buf_release(&p.id);
-	return ret == 0 ? 1 : err->code == ERR_NO ? 0 : -1;
+	int ret = words_init(&p, c, t, champion ? &champion->metrics : &none, err);
+	if (ret == 0 && champion && !c->agent->settings.trust_stored) {
+		ret = cycle_choose_eval_set(c, err);
+		if (ret == 0)
+			ret = cycle_duel(c, t, &c->past.champion, &verdict, err);
+	}
+	if (ret == 0)
+		ret = run_promote(c, &p, false, buf_span(&verdict), err);
+	buf_release(&verdict);
+	words_release(&p);
+	return ret;
 }
 
-/*
- * Promote it if it may be, and beats the champion.  1: promoted; 0: not, ${err} says why; -1:
- * ERR_CONFLICT, again.
- */
-static int decide(struct cycle *c, const struct trial *t, struct err *err)
+/* By the original's rule: the Trial of this cycle, if it beats the champion by its figures. */
+static int decide_by_rule(struct cycle *c, const struct trial *t, struct err *err)
 {
 	struct trial champion;
 	struct buf line = BUF_INIT;
-	int ret = 0;
-	if (span_same(current_id(&c->past), t->id))
-		return 1; /* before an interruption */
-	if ((float)t->metrics.recall_at_k < (float)c->agent->settings.min_recall) {
-		err_set(err, ERR_NO, "recall=%.4f is below the floor of %g", t->metrics.recall_at_k,
-			c->agent->settings.min_recall);
-		return 0;
-	}
-	int has = champion_figures(c, t, &champion, &line, err);
-	if (has < 0)
-		ret = -1;
-	else if (!has || trial_beats(&t->metrics, &champion.metrics))
-		ret = promote(c, t, has ? &champion : NULL, err);
-	else
+	int has = -1, ret = -1;
+	if (check_gates(c, t, err) == 0)
+		has = champion_figures(c, t, &champion, &line, err);
+	if (has > 0 && !trial_beats(&t->metrics, &champion.metrics))
 		err_set(err, ERR_NO, "it does not beat the champion: recall=%.4f p50=%.0fus",
 			champion.metrics.recall_at_k, champion.metrics.search_latency_p50_us);
+	else if (has >= 0)
+		ret = promote(c, t, has ? &champion : NULL, err);
 	buf_release(&line);
 	return ret;
+}
+
+/* By the goal: the cheapest of all that meets it, whose Trial is in ${winner} then. */
+static int decide_by_goal(struct cycle *c, const struct trial *t, struct buf *winner,
+			  struct err *err)
+{
+	struct past *p = &c->past;
+	struct tune_candidate best;
+	struct trial chosen, champion;
+	for (size_t i = 0; i < p->promotion.n_rolled_back; i++) {
+		const struct config *config = &p->promotion.rolled_back[i]->config;
+		if (promotion_rolled_back(&p->promotion, config, t->vectors_digest))
+			tune_history_forget(&p->history, config);
+	}
+	if (tune_challenger(&p->history, &c->goal, p->has_champion ? &p->champion : NULL, &best,
+			    err) != 0 ||
+	    trial_parse(&chosen, buf_span(&best.timing->line), err) != 0 ||
+	    (p->has_champion &&
+	     trial_parse(&champion, buf_span(&p->line[p->promoted]), err) != 0) ||
+	    check_gates(c, &chosen, err) != 0)
+		return -1;
+	buf_clear(winner);
+	buf_addspan(winner, chosen.line);
+	return buf_ok(winner, err) != 0
+		   ? -1
+		   : promote(c, &chosen, p->has_champion ? &champion : NULL, err);
+}
+
+/*
+ * Promote what may be, and beats the champion.  1: promoted, ${winner} has the Trial if it is perhaps
+ * another; 0: not, ${err} says why; -1: ERR_CONFLICT, again.
+ */
+static int decide(struct cycle *c, const struct trial *t, struct buf *winner, struct err *err)
+{
+	if (span_same(current_id(&c->past), t->id))
+		return 1; /* before an interruption */
+	int ret = c->by_goal ? decide_by_goal(c, t, winner, err) : decide_by_rule(c, t, err);
+	return ret == 0 ? 1 : err->code == ERR_NO ? 0 : -1;
+}
+
+/* What the log tells of a Trial. */
+#define DETAIL_MAX (CYCLE_CONFIG_MAX + 64)
+static void detail_text(const struct cycle *c, const struct trial *t, char out[static DETAIL_MAX])
+{
+	char config[CYCLE_CONFIG_MAX];
+	cycle_config_text(c, &t->config, config);
+	snprintf(out, DETAIL_MAX, "config=%s recall=%.3f p50=%.0fus", config,
+		 t->metrics.recall_at_k, t->metrics.search_latency_p50_us);
+}
+
+/* ${promoted}: what decide() returned; ${why} is its error then. */
+static int log_outcome(struct cycle *c, const struct trial *t, int promoted,
+		       const struct buf *winner, const struct err *why, struct err *err)
+{
+	struct agent_event *e = c->event;
+	struct trial w;
+	struct err ignored;
+	char detail[2][DETAIL_MAX];
+	detail_text(c, t, detail[0]);
+	struct agent_entry entry[2] = {{.kind = AGENT_TRIAL_COMPLETED,
+					.index_name = e->index_name,
+					.detail = detail[0],
+					.event = e->name,
+					.trial_id = t->id}};
+	entry[1] = entry[0];
+	entry[1].kind = promoted < 0 ? AGENT_TRIAL_ERROR : AGENT_PROMOTED;
+	if (promoted < 0)
+		entry[1].detail = why->msg;
+	if (promoted == 0)
+		entry[0].not_promoted = why->msg;
+	if (promoted > 0 && winner->len && trial_parse(&w, buf_span(winner), &ignored) == 0) {
+		detail_text(c, &w, detail[1]);
+		entry[1].detail = detail[1];
+		entry[1].trial_id = w.id;
+	}
+	return agent_log(c->agent, entry, promoted ? 2 : 1, err);
 }
 
 /* Append, decide, log.  A decision that failed for a reason that may pass is made later. */
@@ -287,33 +253,21 @@ static int finish(struct cycle *c, struct err *err)
 	struct agent_event *e = c->event;
 	struct trial t;
 	struct err why;
-	char detail[128];
-	int promoted = -1;
+	struct buf winner = BUF_INIT;
+	int promoted = -1, ret = -1;
 	if (trial_parse(&t, buf_span(&e->trial), err) != 0 || cycle_append(c, &e->trial, err) != 0)
 		return -1;
 	why.code = ERR_CONFLICT;
 	for (int i = 0; i < ATTEMPTS && promoted < 0 && why.code == ERR_CONFLICT; i++)
-		if (i == 0 || read_past(c, &why) == 0)
-			promoted = decide(c, &t, &why);
-	if (promoted < 0 && cycle_may_pass(&why)) {
+		if ((i == 0 && !c->by_goal) ||
+		    past_read(c, t.vectors_digest, t.eval_digest, &why) == 0)
+			promoted = decide(c, &t, &winner, &why);
+	if (promoted < 0 && cycle_may_pass(&why))
 		*err = why;
-		return -1;
-	}
-	snprintf(detail, sizeof detail, "config=ec%u/es%u recall=%.3f p50=%.0fus",
-		 t.config.ef_construction, t.config.ef_search, t.metrics.recall_at_k,
-		 t.metrics.search_latency_p50_us);
-	struct agent_entry entry[2] = {{.kind = AGENT_TRIAL_COMPLETED,
-					.index_name = e->index_name,
-					.detail = detail,
-					.event = e->name,
-					.trial_id = t.id}};
-	entry[1] = entry[0];
-	entry[1].kind = promoted < 0 ? AGENT_TRIAL_ERROR : AGENT_PROMOTED;
-	if (promoted < 0)
-		entry[1].detail = why.msg;
-	if (promoted == 0)
-		entry[0].not_promoted = why.msg;
-	return agent_log(c->agent, entry, promoted ? 2 : 1, err);
+	else
+		ret = log_outcome(c, &t, promoted, &winner, &why, err);
+	buf_release(&winner);
+	return ret;
 }
 
 /* A file for this index in the cache. */
@@ -328,6 +282,22 @@ static int cache_path(struct cycle *c, const char *suffix, struct buf *path, str
 	return ret;
 }
 
+/* The goal, if there is one: the index's own, else that of the settings; and the strategy. */
+static int take_goal(struct cycle *c, struct err *err)
+{
+	const struct tune_goal unsaid = TUNE_GOAL_UNSAID;
+	const struct agent_settings *s = &c->agent->settings;
+	bool model = strcmp(s->strategy, "model") == 0;
+	c->goal = unsaid;
+	if (catalog_index_goal(&c->index.meta, &c->goal, err) < 0)
+		return -1;
+	tune_goal_fill(&c->goal, &s->goal);
+	c->by_goal = tune_goal_said(&c->goal) || model;
+	c->strategy = s->strategy[0] ? s->strategy : c->by_goal ? "model" : "egreedy";
+	tune_goal_complete(&c->goal);
+	return tune_goal_check(&c->goal, err);
+}
+
 static int cycle_init(struct cycle *c, struct err *err)
 {
 	c->agent->work_ns = 0;
@@ -337,9 +307,11 @@ static int cycle_init(struct cycle *c, struct err *err)
 	return ret != 0 || buf_ok(&c->note, err) != 0 ||
 		       cache_path(c, ".hvec", &c->vectors_path, err) != 0 ||
 		       cache_path(c, ".hnsw", &c->index_path, err) != 0 ||
-		       cache_path(c, ".champion.hnsw", &c->champion_path, err) != 0
+		       cache_path(c, ".champion.hnsw", &c->champion_path, err) != 0 ||
+		       cache_path(c, ".json", &c->record_path, err) != 0 ||
+		       cache_path(c, ".champion.json", &c->champion_record_path, err) != 0
 		   ? -1
-		   : 0;
+		   : take_goal(c, err);
 }
 
 int agent_cycle(struct agent *a, struct agent_event *e, struct err *err)
@@ -347,9 +319,9 @@ int agent_cycle(struct agent *a, struct agent_event *e, struct err *err)
 	struct cycle c = {.agent = a, .event = e};
 	int ret = cycle_init(&c, err);
 	if (ret == 0)
-		ret = read_past(&c, err);
+		ret = past_read(&c, (struct span){0}, (struct span){0}, err);
 	if (ret == 0 && e->trial.len == 0)
-		ret = do_trial(&c, err);
+		ret = cycle_try(&c, err);
 	if (ret == 0)
 		ret = finish(&c, err);
 	cycle_clean(&c);
@@ -359,6 +331,8 @@ int agent_cycle(struct agent *a, struct agent_event *e, struct err *err)
 	buf_release(&c.vectors_path);
 	buf_release(&c.index_path);
 	buf_release(&c.champion_path);
+	buf_release(&c.record_path);
+	buf_release(&c.champion_record_path);
 	buf_release(&c.note);
 	return ret;
 }

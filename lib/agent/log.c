@@ -22,6 +22,7 @@ static const char *const kind_names[AGENT_KINDS] = {
     [AGENT_PROMOTED] = "promoted",
     [AGENT_SKIPPED_RATE_LIMIT] = "skipped_rate_limit",
     [AGENT_SKIPPED_COOLDOWN] = "skipped_cooldown",
+    [AGENT_SKIPPED_NEW_ROWS] = "skipped_new_rows",
     [AGENT_TRIAL_ERROR] = "trial_error",
 };
 

@@ -111,6 +111,10 @@ static void write_event(struct buf *out, const struct agent_event *e)
 	json_kv_cstr(&j, "reason", reason_names[e->reason]);
 	if (e->dataset)
 		json_kv_cstr(&j, "dataset", e->dataset);
+	if (e->since) {
+		json_kv_u64(&j, "since", e->since);
+		json_kv_u64(&j, "rows", e->rows);
+	}
 	json_kv_cstr(&j, "enqueued_at", e->enqueued_at);
 	if (e->noted_rate_limit) {
 		json_key(&j, "noted_rate_limit");
@@ -118,6 +122,10 @@ static void write_event(struct buf *out, const struct agent_event *e)
 	}
 	if (e->noted_cooldown) {
 		json_key(&j, "noted_cooldown");
+		json_bool(&j, true);
+	}
+	if (e->noted_new_rows) {
+		json_key(&j, "noted_new_rows");
 		json_bool(&j, true);
 	}
 	if (e->started_at)
@@ -173,6 +181,12 @@ static int parse_event(struct agent_event *e, struct span text, struct err *err)
 				scan_bool(&s, &e->noted_rate_limit);
 			else if (span_is(key, "noted_cooldown"))
 				scan_bool(&s, &e->noted_cooldown);
+			else if (span_is(key, "noted_new_rows"))
+				scan_bool(&s, &e->noted_new_rows);
+			else if (span_is(key, "since"))
+				scan_u64(&s, &e->since);
+			else if (span_is(key, "rows"))
+				scan_u64(&s, &e->rows);
 			else if (span_is(key, "started_at"))
 				scan_copy(&s, &e->started_at);
 			else if (span_is(key, "attempts"))
@@ -334,7 +348,8 @@ static bool is_over(const struct index_meta *m, const char *dataset)
 	return strcmp(m->source && m->source[0] ? m->source : m->index_name, dataset) == 0;
 }
 
-int agent_dataset_appended(struct catalog *c, const char *dataset, struct err *err)
+int agent_dataset_appended(struct catalog *c, const char *dataset,
+			   const struct dataset_appended *batch, struct err *err)
 {
 	struct store *primary = buckets_get(c->buckets, META_BUCKET_DEFAULT, err);
 	struct store_names indexes;
@@ -348,7 +363,9 @@ int agent_dataset_appended(struct catalog *c, const char *dataset, struct err *e
 		if (known > 0 && is_over(&m, dataset)) {
 			struct agent_event e = {.reason = AGENT_DATASET_APPENDED,
 						.index_name = span_dup(span_of(indexes.name[i])),
-						.dataset = span_dup(span_of(dataset))};
+						.dataset = span_dup(span_of(dataset)),
+						.since = catalog_batch_stamp(batch->batch),
+						.rows = batch->total};
 			known = !e.index_name || !e.dataset ? err_nomem(&why)
 							    : agent_queue_push(primary, &e, &why);
 			agent_event_release(&e);
@@ -360,4 +377,17 @@ int agent_dataset_appended(struct catalog *c, const char *dataset, struct err *e
 	}
 	store_names_release(&indexes);
 	return ret;
+}
+
+bool agent_event_waits_for_rows(struct catalog *c, const struct agent_event *e,
+				uint64_t min_new_rows, uint64_t *have, uint64_t *want)
+{
+	struct err ignored;
+	*want = min_new_rows;
+	if (min_new_rows == AGENT_NEW_ROWS_SHARE)
+		*want = e->rows < 100 ? 1 : e->rows / 100;
+	if (e->reason != AGENT_DATASET_APPENDED || !e->since || e->started_at || *want == 0)
+		return false;
+	return catalog_dataset_rows_since(c, e->dataset, e->since, have, &ignored) == 0 &&
+	       *have < *want;
 }

@@ -2,6 +2,7 @@
 #ifndef AGENT_QUEUE_H
 #define AGENT_QUEUE_H
 
+#include "agent/settings.h"
 #include "catalog/catalog.h"
 
 #define AGENT_QUEUE_MAX 256
@@ -22,8 +23,11 @@ struct agent_event {
 	char *index_name;
 	enum agent_reason reason;
 	char *dataset; /* of AGENT_DATASET_APPENDED, else NULL */
+	uint64_t since; /* and the stamp of the batch that it is of, 0: not known, ... */
+	uint64_t rows;	/* ... with which the dataset has so many rows */
 	char *enqueued_at;
-	bool noted_rate_limit, noted_cooldown; /* that it waits for these is in the log */
+	/* that it waits for these is in the log */
+	bool noted_rate_limit, noted_cooldown, noted_new_rows;
 	char *started_at;		       /* NULL: waiting; else a trial of it was begun */
 	uint64_t attempts;		       /* that failed for a reason that may pass */
 	uint64_t retry_us;		       /* when to try again; 0: now */
@@ -69,6 +73,15 @@ int agent_queue_remove(struct store *primary, const char *name, struct err *err)
  * A batch was appended to a dataset: push an event for every registered index over it.
  * ERR_TEMP: the queue was full for some.
  */
-int agent_dataset_appended(struct catalog *c, const char *dataset, struct err *err) MUST_CHECK;
+int agent_dataset_appended(struct catalog *c, const char *dataset,
+			   const struct dataset_appended *batch, struct err *err) MUST_CHECK;
+
+/*
+ * Whether an event of appended data waits for more of it: ${have} rows came with its batch and since,
+ * of ${want}, which is ${min_new_rows} (AGENT_NEW_ROWS_SHARE: a hundredth of all rows, at least
+ * one).  What cannot be counted does not wait.
+ */
+bool agent_event_waits_for_rows(struct catalog *c, const struct agent_event *e,
+				uint64_t min_new_rows, uint64_t *have, uint64_t *want);
 
 #endif

@@ -4,8 +4,22 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "base/scan.h"
+#include "tune/strategy.h"
 
-enum { ENABLED, CYCLE_INTERVAL, COOLDOWN, MIN_RECALL, MAX_TRIALS, TRUST_STORED, PROVE };
+/* From GOAL on those of tune_goal_set(). */
+enum {
+	ENABLED,
+	CYCLE_INTERVAL,
+	COOLDOWN,
+	MIN_RECALL,
+	MAX_TRIALS,
+	TRUST_STORED,
+	PROVE,
+	STRATEGY,
+	MIN_NEW_ROWS,
+	GOAL
+};
 
 const char *const agent_setting_names[AGENT_SETTINGS] = {
     [ENABLED] = "enabled",
@@ -15,6 +29,16 @@ const char *const agent_setting_names[AGENT_SETTINGS] = {
     [MAX_TRIALS] = "max_trials_per_hour",
     [TRUST_STORED] = "trust_stored",
     [PROVE] = "prove",
+    [STRATEGY] = "strategy",
+    [MIN_NEW_ROWS] = "min_new_rows",
+    [GOAL] = "target_recall",
+    "target_queries",
+    "minimise",
+    "max_memory",
+    "max_build",
+    "max_latency",
+    "space",
+    "confidence",
 };
 
 static int bad_value(struct span name, struct span value, const char *expected, struct err *err)
@@ -40,6 +64,37 @@ static int set_flag(bool *flag, struct span name, struct span value, struct err 
 	if (!span_is(value, "true") && !span_is(value, "false"))
 		return bad_value(name, value, "true or false", err);
 	*flag = span_is(value, "true");
+	return 0;
+}
+
+static int set_strategy(struct agent_settings *s, struct span name, struct span value,
+			struct err *err)
+{
+	char text[AGENT_STRATEGY_MAX];
+	if (value.n == 0 || value.n >= sizeof text)
+		return bad_value(name, value, "a name, or a command of less than 256 bytes", err);
+	memcpy(text, value.p, value.n);
+	text[value.n] = 0;
+	if (!strchr(text, '/') && !tune_strategy_find(text, err)) {
+		err->code = ERR_DATA;
+		return -1;
+	}
+	memcpy(s->strategy, text, sizeof text);
+	return 0;
+}
+
+static int set_goal(struct agent_settings *s, struct span name, struct span value, struct err *err)
+{
+	struct tune_goal g = s->goal;
+	struct err why;
+	int known = tune_goal_set(&g, name, value, &why);
+	if (known == 0)
+		return unknown_name(name, err);
+	if (known < 0)
+		return err_set(err, ERR_DATA, "bad value '%.*s' for %.*s: %s",
+			       (int)(value.n < 100 ? value.n : 100), value.p, (int)name.n, name.p,
+			       why.msg);
+	s->goal = g;
 	return 0;
 }
 
@@ -79,8 +134,16 @@ int agent_settings_set(struct agent_settings *s, struct span name, struct span v
 		return set_flag(&s->trust_stored, name, value, err);
 	case PROVE:
 		return set_flag(&s->prove, name, value, err);
-	default:
+	case STRATEGY:
+		return set_strategy(s, name, value, err);
+	case MIN_NEW_ROWS:
+		return num_u64(value, 0, (uint64_t)1 << 40, &s->min_new_rows) == 0
+			   ? 0
+			   : bad_value(name, value, "a whole number", err);
+	case AGENT_SETTINGS:
 		return unknown_name(name, err);
+	default:
+		return set_goal(s, name, value, err);
 	}
 }
 
@@ -137,6 +200,21 @@ int agent_settings_read(struct agent_settings *s, struct span text, struct err *
 	return 0;
 }
 
+static void write_goal(struct json_out *j, const struct tune_goal *g)
+{
+	struct buf text = BUF_INIT;
+	struct json_out object = {.b = &text};
+	struct scan s;
+	struct span key, value;
+	tune_goal_write(&object, g);
+	j->b->failed |= text.failed;
+	scan_init(&s, buf_span(&text));
+	if (scan_object(&s))
+		while (scan_member(&s, &key) && scan_skip(&s, &value))
+			json_kv_raw(j, agent_setting_names[index_of(key)], value);
+	buf_release(&text);
+}
+
 void agent_settings_write(struct json_out *j, const struct agent_settings *s)
 {
 	json_open(j, '{');
@@ -150,5 +228,10 @@ void agent_settings_write(struct json_out *j, const struct agent_settings *s)
 	json_bool(j, s->trust_stored);
 	json_key(j, agent_setting_names[PROVE]);
 	json_bool(j, s->prove);
+	if (s->strategy[0])
+		json_kv_cstr(j, agent_setting_names[STRATEGY], s->strategy);
+	if (s->min_new_rows != AGENT_NEW_ROWS_SHARE)
+		json_kv_u64(j, agent_setting_names[MIN_NEW_ROWS], s->min_new_rows);
+	write_goal(j, &s->goal);
 	json_close(j, '}');
 }

@@ -107,24 +107,26 @@ static struct agent_settings settings_of(const struct state *s)
 	struct err ignored;
 	scan_init(&sc, buf_span(&s->config));
 	if (scan_object(&sc))
-		while (scan_member(&sc, &key))
-			if (scan_skip(&sc, &value) &&
+		while (scan_member(&sc, &key)) {
+			bool text = scan_peek(&sc) == '"';
+			if ((text ? scan_string(&sc, &value) : scan_skip(&sc, &value)) &&
 			    agent_settings_set(&set, key, value, &ignored) != 0)
 				return s->agent->settings;
+		}
 	return set;
 }
 
 /* ---- an event that waits ---- */
 
-enum waits { IN_HAND, RATE, COOL, RETRY, READY, WAITS };
-static const char *const waits_names[WAITS] = {"in_hand", "rate_limit", "cooldown", "retry",
-					       "ready"};
+enum waits { IN_HAND, RATE, COOL, NEW_ROWS, RETRY, READY, WAITS };
+static const char *const waits_names[WAITS] = {"in_hand",  "rate_limit", "cooldown",
+					       "new_rows", "retry",	 "ready"};
 
 /* ${secs}: for how long, at least. */
 static enum waits waits_for(const struct state *s, const struct agent_settings *set,
 			    struct agent_event *e, uint64_t *secs)
 {
-	uint64_t us = agent_event_wait(e, s->history.now_us);
+	uint64_t us = agent_event_wait(e, s->history.now_us), have, want;
 	enum waits w = READY;
 	*secs = 0;
 	if (us)
@@ -133,6 +135,8 @@ static enum waits waits_for(const struct state *s, const struct agent_settings *
 		return IN_HAND;
 	else if (e->trial.len)
 		return READY;
+	else if (agent_event_waits_for_rows(s->agent->catalog, e, set->min_new_rows, &have, &want))
+		return NEW_ROWS;
 	else if ((us = agent_wait_for_rate(&s->history, set->max_trials_per_hour)) > 0)
 		w = RATE;
 	else if ((us = agent_wait_for_cooldown(&s->history, e->index_name,
@@ -252,6 +256,9 @@ static void event_text(struct buf *out, struct json_out *j, const struct agent_e
 	case COOL:
 		buf_adds(out, ": waits for the cooldown of the index, ");
 		add_wait(out, secs);
+		break;
+	case NEW_ROWS:
+		buf_adds(out, ": waits for more new rows");
 		break;
 	case RETRY:
 		buf_addf(out, ": failed %" PRIu64 " times, is tried again in ", e->attempts);

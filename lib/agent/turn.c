@@ -24,6 +24,24 @@ int agent_log(struct agent *a, const struct agent_entry *e, size_t count, struct
 
 enum limit { NO_LIMIT, RATE_LIMIT, COOLDOWN };
 
+/* An event that waits for more new data, which is noted once.  1: it waits; 0; -1. */
+static int skip_few_rows(struct agent *a, struct agent_event *e, struct err *err)
+{
+	char detail[100];
+	struct agent_entry entry = {.kind = AGENT_SKIPPED_NEW_ROWS,
+				    .index_name = e->index_name,
+				    .detail = detail,
+				    .event = e->name};
+	uint64_t have, want;
+	if (!agent_event_waits_for_rows(a->catalog, e, a->settings.min_new_rows, &have, &want))
+		return 0;
+	if (e->noted_new_rows)
+		return 1;
+	snprintf(detail, sizeof detail, "%" PRIu64 " of %" PRIu64 " new rows", have, want);
+	e->noted_new_rows = true;
+	return agent_log(a, &entry, 1, err) != 0 || agent_queue_put(a->primary, e, err) != 0 ? -1 : 1;
+}
+
 static enum limit meets(const struct agent *a, const struct agent_history *h, const char *index)
 {
 	if (agent_wait_for_rate(h, a->settings.max_trials_per_hour))
@@ -156,6 +174,11 @@ static int try_event(struct agent *a, const char *name, const struct agent_histo
 	ret = may_try(a, &e, err);
 	if (ret <= 0)
 		goto out;
+	ret = e.trial.len ? 0 : skip_few_rows(a, &e, err);
+	if (ret != 0) {
+		ret = ret < 0 ? -1 : 0;
+		goto out;
+	}
 	/* What was measured before an interruption is no new trial. */
 	enum limit limit = e.trial.len ? NO_LIMIT : meets(a, h, e.index_name);
 	if (limit != NO_LIMIT) {

@@ -144,6 +144,13 @@ int catalog_evalset_sync(struct catalog *c, const char *index, struct err *err) 
 int catalog_dataset_open(struct catalog *c, const char *dataset, const char *bucket,
 			 struct vec_set *out, struct err *err) MUST_CHECK;
 
+/* The stamp of a batch, by its name, which all that come later exceed. */
+uint64_t catalog_batch_stamp(const char *batch);
+
+/* How many rows the batches from that stamp on have, new versions of rows included. */
+int catalog_dataset_rows_since(struct catalog *c, const char *dataset, uint64_t stamp,
+			       uint64_t *rows, struct err *err) MUST_CHECK;
+
 struct dataset_append {
 	const char *dataset;
 	const char *bucket; /* for the first batch; NULL: where the dataset is, else where an

@@ -6,6 +6,7 @@
 
 #include "base/chunk.h"
 #include "base/mem.h"
+#include "base/num.h"
 
 #define VECTORS "vectors/"
 
@@ -112,6 +113,50 @@ int dataset_batch_path(struct store *s, const char *dataset, const char *batch, 
 		ret = err_set(err, ERR_ENV, "batch '%s' of dataset '%s' is gone", batch, dataset);
 	buf_release(&key);
 	return ret > 0 ? 0 : -1;
+}
+
+uint64_t catalog_batch_stamp(const char *batch)
+{
+	uint64_t stamp = 0;
+	size_t prefix = strlen("batch_");
+	if (strlen(batch) < prefix + 20 ||
+	    num_u64((struct span){batch + prefix, 20}, 0, UINT64_MAX, &stamp) != 0)
+		return 0;
+	return stamp;
+}
+
+static int batch_rows(const struct dataset_place *p, const char *dataset, const char *batch,
+		      uint64_t *rows, struct err *err)
+{
+	struct buf path = BUF_INIT;
+	struct vec_set set;
+	int ret = dataset_batch_path(p->store, dataset, batch, &path, err);
+	const char *one = path.data;
+	if (ret == 0)
+		ret = vec_set_open(&set, &one, 1, VEC_HVEC, err);
+	if (ret == 0) {
+		*rows += set.rows;
+		vec_set_release(&set);
+	}
+	buf_release(&path);
+	return ret;
+}
+
+int catalog_dataset_rows_since(struct catalog *c, const char *dataset, uint64_t stamp,
+			       uint64_t *rows, struct err *err)
+{
+	struct dataset_place p;
+	*rows = 0;
+	int ret = dataset_find(c, dataset, NULL, &p, err);
+	if (ret != 0)
+		return -1;
+	for (size_t i = p.batches.count; ret == 0 && i-- > 0;) {
+		if (catalog_batch_stamp(p.batches.name[i]) < stamp)
+			break;
+		ret = batch_rows(&p, dataset, p.batches.name[i], rows, err);
+	}
+	dataset_place_release(&p);
+	return ret;
 }
 
 /* ---- the cache: all batches up to some one in a single file ---- */

@@ -258,3 +258,26 @@ int tune_decide(const struct tune_history *h, const struct tune_goal *g, bool ti
 	word(g, needed, out);
 	return 0;
 }
+
+static bool among(const struct tune_choice *c, const struct config *config)
+{
+	for (size_t i = 0; config && i < c->n; i++)
+		if (config_same(&c->best[i].config, config))
+			return true;
+	return false;
+}
+
+int tune_challenger(const struct tune_history *h, const struct tune_goal *g,
+		    const struct config *champion, struct tune_candidate *out, struct err *err)
+{
+	struct tune_choice c;
+	if (tune_decide(h, g, true, &c, err) != 0)
+		return -1;
+	if (c.verdict != TUNE_REACHED && (c.verdict != TUNE_UNPROVEN || champion))
+		return err_set(err, ERR_NO, "%s%s%s", c.reason, c.advice[0] ? ": " : "", c.advice);
+	if (among(&c, champion))
+		return err_set(err, ERR_NO, "nothing that meets the goal is cheaper than the champion "
+					    "by more than 3 %%");
+	*out = c.best[0];
+	return 0;
+}

@@ -53,4 +53,14 @@ enum tune_verdict tune_decide_build(const struct tune_goal *g, const struct tune
 int tune_decide(const struct tune_history *h, const struct tune_goal *g, bool timed_only,
 		struct tune_choice *out, struct err *err) MUST_CHECK;
 
+/*
+ * Who is to take the champion's place, or to be the first: the cheapest that Trials have measured and
+ * that meets the goal, by its mean if there is no champion.  ${champion}: NULL if there is none; what
+ * must not be chosen was forgotten (tune_history_forget()).  0; ERR_NO: nobody is, and why.  Whether
+ * it is better is for a duel to tell, whether it may be promoted for catalog_promote().
+ */
+int tune_challenger(const struct tune_history *h, const struct tune_goal *g,
+		    const struct config *champion, struct tune_candidate *out,
+		    struct err *err) MUST_CHECK;
+
 #endif

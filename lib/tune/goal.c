@@ -211,17 +211,23 @@ static void scan_number(struct scan *s, double *v)
 		scan_fail(s, "expected a number from 0 on");
 }
 
-static void scan_minimise(struct scan *s, enum tune_cost *cost)
+static const char cost_expected[] = "expected latency, distances, build or memory";
+
+static bool cost_named(struct span name, enum tune_cost *cost)
 {
-	struct span name;
-	if (scan_null(s) || !scan_string(s, &name))
-		return;
 	for (int i = 0; tune_cost_names[i]; i++)
 		if (span_is(name, tune_cost_names[i])) {
 			*cost = (enum tune_cost)i;
-			return;
+			return true;
 		}
-	scan_fail(s, "expected latency, distances, build or memory");
+	return false;
+}
+
+static void scan_minimise(struct scan *s, enum tune_cost *cost)
+{
+	struct span name;
+	if (!scan_null(s) && scan_string(s, &name) && !cost_named(name, cost))
+		scan_fail(s, cost_expected);
 }
 
 static void scan_space(struct scan *s, struct tune_space *space)
@@ -247,6 +253,39 @@ static void scan_one(struct scan *s, struct tune_goal *g, struct span key)
 		scan_fail(s, "unknown key of a goal");
 }
 
+/* ERR_DATA unless it can be met, as far as it says anything. */
+static int check_said(const struct tune_goal *g, struct err *err)
+{
+	struct tune_goal whole = *g;
+	tune_goal_complete(&whole);
+	if (tune_goal_check(&whole, err) == 0)
+		return 0;
+	err->code = ERR_DATA;
+	return -1;
+}
+
+int tune_goal_set(struct tune_goal *g, struct span name, struct span value, struct err *err)
+{
+	size_t i = 0;
+	while (i < NUMBERS && !span_is(name, numbers[i].key))
+		i++;
+	if (i < NUMBERS) {
+		if (num_f64(value, 0, 1e18, number(g, i)) != 0)
+			return err_set(err, ERR_DATA, "expected a number from 0 on");
+	} else if (span_is(name, "minimise")) {
+		if (!cost_named(value, &g->minimise))
+			return err_set(err, ERR_DATA, "%s", cost_expected);
+	} else if (span_is(name, "space")) {
+		if (tune_space_parse(value, &g->space, err) != 0) {
+			err->code = ERR_DATA;
+			return -1;
+		}
+	} else {
+		return 0;
+	}
+	return check_said(g, err) != 0 ? -1 : 1;
+}
+
 int tune_goal_parse(struct tune_goal *g, struct span text, struct err *err)
 {
 	const struct tune_goal unsaid = TUNE_GOAL_UNSAID;
@@ -259,12 +298,7 @@ int tune_goal_parse(struct tune_goal *g, struct span text, struct err *err)
 			scan_one(&s, g, key);
 	if (!scan_end(&s))
 		return scan_err(&s, err);
-	struct tune_goal whole = *g;
-	tune_goal_complete(&whole);
-	if (tune_goal_check(&whole, err) == 0)
-		return 0;
-	err->code = ERR_DATA;
-	return -1;
+	return check_said(g, err);
 }
 
 static void write_space(struct json_out *j, const struct tune_space *space)

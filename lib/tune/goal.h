@@ -112,6 +112,10 @@ int tune_goal_check(const struct tune_goal *g, struct err *err) MUST_CHECK;
  */
 int tune_goal_parse(struct tune_goal *g, struct span text, struct err *err) MUST_CHECK;
 
+/* Set what a setting of such a name says.  1; 0: there is no such name; -1: ERR_DATA, "expected ..." */
+int tune_goal_set(struct tune_goal *g, struct span name, struct span value,
+		  struct err *err) MUST_CHECK;
+
 /* What it says, as such an object. */
 void tune_goal_write(struct json_out *j, const struct tune_goal *g);
 

@@ -276,6 +276,18 @@ int tune_history_pending(struct tune_history *h, const struct config *c, struct 
 	return 0;
 }
 
+void tune_history_forget(struct tune_history *h, const struct config *c)
+{
+	struct tune_build *b = tune_history_find(h, c);
+	for (size_t i = 0; b && i < b->n; i++)
+		if (b->timing[i].ef == c->ef_search) {
+			buf_release(&b->timing[i].line);
+			b->n--;
+			memmove(b->timing + i, b->timing + i + 1, (b->n - i) * sizeof *b->timing);
+			return;
+		}
+}
+
 bool tune_history_has(const struct tune_history *h, const struct config *c)
 {
 	for (size_t i = 0; i < h->n_pending; i++)

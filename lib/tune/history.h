@@ -72,6 +72,9 @@ int tune_history_add(struct tune_history *h, const struct trial *t, struct err *
 /* All were added: drop what is of other vectors, another eval set, or timed on another host. */
 void tune_history_end(struct tune_history *h);
 
+/* Leave out of it what was measured with this very config: it is not to be chosen. */
+void tune_history_forget(struct tune_history *h, const struct config *c);
+
 /* A config that is being tried: not to be proposed again. */
 int tune_history_pending(struct tune_history *h, const struct config *c,
 			 struct err *err) MUST_CHECK;
