@@ -32,6 +32,31 @@ says "'stdin' line 1: has dimension 2, expected 16" "is told of"
 status 3 "so in a file" "echo '[1,2]' >two.jsonl; hnsw-search l2.hnsw two.jsonl"
 status 3 "NaN in a query" "echo '[1,nan]' | hnsw-search l2.hnsw"
 check "what came before it was answered" "(head -n 2 q.jsonl; echo '[1]') | hnsw-search l2.hnsw 2>err | test \$(wc -l) -eq 2"
+vectors 2600 16 9 r | sed '5s/^/\n \t\n/' >many.jsonl
+hnsw-convert many.jsonl -o many.npy
+check "more than are answered at once: the same with four threads" "hnsw-search -k 3 l2.hnsw many.jsonl >a && test \$(wc -l <a) -eq 2600 && hnsw-search -t 4 -k 3 l2.hnsw many.jsonl | cmp - a && hnsw-search -t 4 -k 3 l2.hnsw <many.jsonl | cmp - a"
+check "and from an array" "hnsw-search -t 4 -k 3 l2.hnsw many.npy | jq -c .hits >b; jq -c .hits a | cmp - b"
+status 3 "a bad line after many" "sed '2001s/.*/[1]/' many.jsonl | hnsw-search -t 4 -k 3 l2.hnsw >b"
+says "'stdin' line 2001: has dimension 1, expected 16" "is named"
+check "and those before it were answered" "head -n 1998 a | cmp - b"
+
+# ---- hits as an array ----
+check "-o writes rows: ivecs" "hnsw-search -k 3 -o n.ivecs l2.hnsw many.npy >out.n && test ! -s out.n && hnsw-convert n.ivecs | jq -c .vector | head -n 2600 >b; hnsw-search -k 3 l2.hnsw many.npy | jq -c '.hits | map(.id | ltrimstr(\"d\") | tonumber)' | cmp - b"
+check "and npy" "hnsw-search -t 3 -k 3 -o n.npy l2.hnsw many.npy && hnsw-convert n.npy | jq -c .vector | cmp - b"
+status 2 "another format" hnsw-search -o n.fvecs l2.hnsw many.npy
+says "cannot write hits to 'n.fvecs': expected .ivecs or .npy" "is refused"
+status 2 "not over the queries" hnsw-search -o many.npy l2.hnsw many.npy
+check "which are whole" "test \$(hnsw-convert many.npy | wc -l) -eq 2600"
+
+# ---- the log of queries ----
+check "--log keeps the queries" "hnsw-search -k 1 --log log l2.hnsw <q.jsonl >out.n && cmp log q.jsonl"
+check "in a file that others do not read" "test \$(stat -c %a log) = 600"
+check "a last line cut short is left as it is" "printf '{\"id\":\"torn' >>log; hnsw-search -k 1 --log log l2.hnsw many.npy >out.n && test \$(sed -n '\$=' log) -eq \$((\$(wc -l <q.jsonl) + 2601)) && tail -n 2600 log | hnsw-convert - -o b.fvecs && hnsw-convert many.npy -o a.fvecs && cmp a.fvecs b.fvecs"
+check "--sample keeps a share" "rm log; hnsw-search -k 1 --log log --sample 0.1 l2.hnsw many.jsonl >out.n; n=\$(wc -l <log) && test \$n -gt 150 -a \$n -lt 400 && grep -vxF -f many.jsonl log | wc -l | grep -qx 0"
+status 2 "--sample is of a log" hnsw-search --sample 0.1 l2.hnsw q.jsonl
+status 2 "a log over the queries" hnsw-search --log many.jsonl l2.hnsw many.jsonl
+[ ! -w /dev/full ] || status 6 "no room for the log" hnsw-search --log /dev/full l2.hnsw q.jsonl
+
 status 1 "an index that is not served" "mkdir -p store/primary; hnsw-search nothing <q.jsonl"
 says "'nothing' is no file, and store './store' serves no index of that name" "is told of"
 

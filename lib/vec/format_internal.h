@@ -4,8 +4,6 @@
 
 #include "vec/set.h"
 
-#define VEC_LINE_MAX_BYTES ((size_t)64 << 20)
-
 /* What a reader finds in one file. */
 struct vec_found {
 	enum vec_type type;
@@ -33,8 +31,6 @@ int vec_read_hvec(struct vec_found *f, struct span data, const char *name,
 int vec_read_jsonl(struct vec_found *f, int fd, const char *name, struct err *err) MUST_CHECK;
 int vec_read_text(struct vec_found *f, bool words, int fd, const char *name,
 		  struct err *err) MUST_CHECK;
-
-bool vec_line_blank(struct span line);
 
 /* Whether a token of a text file is a finite number; padded as a line is. */
 bool vec_text_number(struct span token, float *v);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Vectors in JSONL: whole files, and one by one as they come. */
+/* Vectors in JSONL: whole files, and line by line. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,68 +172,43 @@ int vec_read_jsonl(struct vec_found *f, int fd, const char *name, struct err *er
 	return got;
 }
 
-/* ---- a stream of JSONL ---- */
+/* ---- line by line ---- */
 
-struct vec_stream {
-	struct io_lines lines;
-	struct vec_rows row; /* the one in hand */
+struct vec_line {
 	struct values values;
-	uint64_t count;
-	char number[VEC_ID_TEXT_MAX];
+	struct buf id;
 };
 
-struct vec_stream *vec_stream_new(int fd, const char *name, struct err *err)
+struct vec_line *vec_line_new(struct err *err)
 {
-	struct vec_stream *s = mem_zeroed(1, sizeof *s, err);
-	if (s && io_lines_init(&s->lines, fd, name, VEC_LINE_MAX_BYTES, err) != 0) {
-		free(s);
-		s = NULL;
-	}
-	return s;
+	return mem_zeroed(1, sizeof(struct vec_line), err);
 }
 
-void vec_stream_free(struct vec_stream *s)
+void vec_line_free(struct vec_line *l)
 {
-	if (!s)
+	if (!l)
 		return;
-	io_lines_release(&s->lines);
-	vec_rows_release(&s->row);
-	free(s->values.v);
-	free(s);
+	free(l->values.v);
+	buf_release(&l->id);
+	free(l);
 }
 
-int vec_stream_ready(struct vec_stream *s, struct err *err)
+int vec_line_read(struct vec_line *l, struct span line, uint32_t dim, const float **v,
+		  struct span *id, struct err *err)
 {
-	return io_lines_wait(&s->lines, 0, err);
-}
-
-int vec_stream_next(struct vec_stream *s, uint32_t dim, const float **v, struct span *id,
-		    struct err *err)
-{
-	struct span line;
-	int got;
-	do
-		got = io_lines_next(&s->lines, &line, err);
-	while (got > 0 && vec_line_blank(line));
-	if (got <= 0)
-		return got;
-	/* Keep the dimension, forget the row before. */
-	s->row.rows = 0;
-	s->row.dim = dim ? dim : s->row.dim;
-	buf_clear(&s->row.id_text);
-	free(s->row.id_end);
-	s->row.id_end = NULL;
-	s->row.id_cap = 0;
-	if (take_json_line(&s->row, line, &s->values, err) != 0)
-		return err_prefix(err, "'%s' line %llu", s->lines.name,
-				  (unsigned long long)s->lines.number);
-	*v = s->row.data;
-	if (s->row.id_end) {
-		*id = buf_span(&s->row.id_text);
-	} else {
-		struct vec_set numbers = VEC_SET_INIT;
-		*id = vec_set_id(&numbers, s->count, s->number);
-	}
-	s->count++;
-	return 1;
+	struct span raw;
+	bool quoted;
+	if (read_json_line(line, &l->values, &raw, &quoted, err) != 0)
+		return -1;
+	if (l->values.count != dim)
+		return err_set(err, ERR_DATA, "has dimension %u, expected %u", l->values.count,
+			       dim);
+	buf_clear(&l->id);
+	if (raw.p && quoted)
+		scan_decode(raw, &l->id);
+	else if (raw.p)
+		buf_addspan(&l->id, raw);
+	*v = l->values.v;
+	*id = raw.p ? (struct span){l->id.data ? l->id.data : "", l->id.len} : raw;
+	return buf_ok(&l->id, err);
 }

@@ -179,23 +179,26 @@ struct digest vec_row_digest(const float *v, uint32_t dim, uint64_t row);
 struct digest vec_shape_digest(uint32_t dim, uint64_t rows);
 
 /*
- * Vectors that come as JSONL lines, one at a time.
+ * Vectors that come as lines of JSONL, {"id":"x","vector":[0.1,...]} or [0.1,...].  One that reads
+ * lines serves one thread.
  */
-struct vec_stream;
+struct vec_line;
 
-struct vec_stream *vec_stream_new(int fd, const char *name, struct err *err) MUST_CHECK;
-void vec_stream_free(struct vec_stream *s);
+#define VEC_LINE_MAX_BYTES ((size_t)64 << 20)
+
+struct vec_line *vec_line_new(struct err *err) MUST_CHECK;
+void vec_line_free(struct vec_line *l);
 
 /*
- * The next one: ${dim} floats at ${v} and its id (the number of the row from 0 on, if it has none);
- * both live until the next call.  ${dim}, if not 0, is what every vector must have.  1; 0: end;
- * -1: ERR_DATA naming the line.
+ * Read a line, which is followed by NUM_PADDING bytes, the first a newline or NUL: its ${dim}
+ * floats at ${v} and its id (p NULL: it has none), which live until the next call.  ERR_DATA: it is
+ * malformed, or has another dimension.
  */
-int vec_stream_next(struct vec_stream *s, uint32_t dim, const float **v, struct span *id,
-		    struct err *err) MUST_CHECK;
+int vec_line_read(struct vec_line *l, struct span line, uint32_t dim, const float **v,
+		  struct span *id, struct err *err) MUST_CHECK;
 
-/* Whether the next one can be had without waiting: 1, 0, -1. */
-int vec_stream_ready(struct vec_stream *s, struct err *err) MUST_CHECK;
+/* Whether there are only blanks in it: such lines are left out. */
+bool vec_line_blank(struct span line);
 
 /* Names by number, NULL at the end. */
 extern const char *const vec_format_names[];

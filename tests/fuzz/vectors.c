@@ -2,6 +2,7 @@
 /* Vector files: the first byte is the format, the rest is the file. */
 #include <fcntl.h>
 
+#include "base/io.h"
 #include "tests/fuzz/fuzz.h"
 #include "vec/set.h"
 
@@ -27,17 +28,20 @@ static void write_all(const struct vec_set *s, int fd)
 	}
 }
 
-static void read_stream(const char *path)
+static void read_lines(const char *path)
 {
 	struct err err;
 	const float *v;
-	struct span id;
+	struct span id, line;
+	struct io_lines lines;
 	int fd = open(path, O_RDONLY);
-	struct vec_stream *s = vec_stream_new(fd, "x", &err);
-	MUST(s);
-	while (vec_stream_next(s, 0, &v, &id, &err) == 1) {
-	}
-	vec_stream_free(s);
+	struct vec_line *l = vec_line_new(&err);
+	MUST(l && io_lines_init(&lines, fd, "x", VEC_LINE_MAX_BYTES, &err) == 0);
+	while (io_lines_next(&lines, &line, &err) == 1)
+		if (!vec_line_blank(line))
+			(void)!vec_line_read(l, line, 2, &v, &id, &err);
+	io_lines_release(&lines);
+	vec_line_free(l);
 	close(fd);
 }
 
@@ -64,6 +68,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		vec_set_release(&s);
 	}
 	if (format == VEC_JSONL)
-		read_stream(path);
+		read_lines(path);
 	return 0;
 }
