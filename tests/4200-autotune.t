@@ -92,6 +92,7 @@ check "readers during activations never fail" "
 	while kill -0 \$pid 2>/dev/null; do head -n 1 v.jsonl | hnsw-search -k 1 fresh | grep -q '\"d0\"' || exit 1; done; wait; test ! -s bad"
 
 # ---- what a record holds does not matter to the shell ----
+promote --unpin docs >out
 check "blanks in an id and in a config" "trial-list docs | jq -c 'select(.config.ef_construction == 160)' | tail -n 1 |
 	jq -c '.id = \"an  odd\\\\nid \" | .config.remark = \"a b  c\" | .metrics.search_latency_p50_us = 0.001 | .metrics.recall_at_k = 1' | trial-append docs >o2
 	promote --unpin docs >o2; autotune --by winner --trust-stored docs | jq -e '.promoted and .winner.id == \"an  odd\\\\nid \"' && promoted --full docs | jq -e '.current.trial_id == \"an  odd\\\\nid \"'"

@@ -7,6 +7,7 @@
 #include "agent/cycle_internal.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/num.h"
 #include "catalog/operand.h"
 #include "record/build.h"
 #include "tune/decide.h"
@@ -24,7 +25,7 @@ void cycle_add(struct cycle_command *w, const char *word)
 /* ${option} with what it says, written to ${text}. */
 static void add_number(struct cycle_command *w, const char *option, double v, char text[static 32])
 {
-	snprintf(text, 32, "%.17g", v);
+	text[num_format_f64(text, v)] = 0;
 	cycle_add(w, option);
 	cycle_add(w, text);
 }

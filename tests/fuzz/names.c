@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Names and small texts that say where things are: names, settings of the agent, buckets.json,
- * verdicts.  The first byte is the kind, the rest is the text.
+ * verdicts, goals.  The first byte is the kind, the rest is the text.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -84,16 +84,33 @@ static void verdict(struct span text)
 	     (v.graph_digest.p >= text.p && v.graph_digest.p + v.graph_digest.n <= text.p + text.n));
 }
 
+/* A goal that was read is read the same when it was written. */
+static void goal(struct span text)
+{
+	struct tune_goal g, again;
+	struct err err;
+	struct buf out = BUF_INIT;
+	struct json_out j = {.b = &out};
+	if (tune_goal_parse(&g, text, &err) != 0)
+		return;
+	tune_goal_write(&j, &g);
+	MUST(!out.failed && tune_goal_parse(&again, buf_span(&out), &err) == 0);
+	MUST(tune_goal_same(&g, &again) && tune_goal_said(&g) == tune_goal_said(&again));
+	tune_goal_complete(&g);
+	MUST(tune_goal_check(&g, &err) == 0);
+	buf_release(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const kinds[])(struct span) = {name, settings, buckets, verdict};
+	static void (*const kinds[])(struct span) = {name, settings, buckets, verdict, goal};
 	if (size == 0)
 		return 0;
 	/* Records are followed by bytes that may be read. */
 	char *copy = calloc(size + 64, 1);
 	MUST(copy);
 	memcpy(copy, data + 1, size - 1);
-	kinds[data[0] % 4]((struct span){copy, size - 1});
+	kinds[data[0] % (sizeof kinds / sizeof kinds[0])]((struct span){copy, size - 1});
 	free(copy);
 	return 0;
 }

@@ -204,6 +204,61 @@ static void test_choices(void)
 	tune_history_release(&h);
 }
 
+static void test_challenger(void)
+{
+	struct tune_history h = TUNE_HISTORY_INIT;
+	struct tune_goal g = TUNE_GOAL_DEFAULT;
+	struct tune_candidate best;
+	struct err err;
+	struct config few = config_of(16, 80, 10), dear = config_of(16, 80, 200), cheap = dear;
+	add(&h, &few, "v", 0, true);
+	add(&h, &dear, "v", 0, true);
+	tune_history_end(&h);
+	cheap.ef_search = tune_reach(&g, &h.build[0]);
+	ok(cheap.ef_search > 10 && cheap.ef_search < 190, "between the two");
+	ok(tune_challenger(&h, &g, &dear, &best, &err) == -1 && err.code == ERR_NO,
+	   "a champion that alone meets the goal stays");
+	tune_history_release(&h);
+	add(&h, &few, "v", 0, true);
+	add(&h, &dear, "v", 0, true);
+	add(&h, &cheap, "v", 0, true);
+	tune_history_end(&h);
+	ok(tune_challenger(&h, &g, &dear, &best, &err) == 0 && config_same(&best.config, &cheap),
+	   "a dearer one is challenged by the cheapest that meets the goal");
+	ok(tune_challenger(&h, &g, &few, &best, &err) == 0 && config_same(&best.config, &cheap),
+	   "so is one that does not meet it");
+	ok(tune_challenger(&h, &g, &cheap, &best, &err) == -1 && err.code == ERR_NO,
+	   "the cheapest by none");
+	tune_history_forget(&h, &cheap);
+	ok(tune_challenger(&h, &g, NULL, &best, &err) == 0 && config_same(&best.config, &dear),
+	   "what was forgotten is not chosen");
+	tune_history_release(&h);
+}
+
+static void test_records(void)
+{
+	const struct tune_goal unsaid = TUNE_GOAL_UNSAID;
+	struct tune_goal g, under;
+	struct err err;
+	ok(!tune_goal_said(&unsaid), "a goal that says nothing");
+	ok(tune_goal_parse(&g, span_of("{\"target_recall\":0.8,\"space\":\"m=4:9\"}"), &err) == 0 &&
+	       tune_goal_said(&g) && g.space.m.max == 9 && g.space.ec.max == 0 && g.max_build < 0,
+	   "one that says two things");
+	ok(tune_goal_parse(&under, span_of("{\"target_recall\":0.7,\"minimise\":\"build\","
+					   "\"space\":\"m=5:6 ec=20:30\"}"),
+			   &err) == 0,
+	   "another");
+	tune_goal_fill(&g, &under);
+	ok(g.target_recall > 0.79 && g.minimise == TUNE_BUILD && g.space.m.max == 9 &&
+	       g.space.ec.max == 30 && g.space.es.max == 0,
+	   "what one does not say the other does");
+	tune_goal_complete(&g);
+	ok(g.confidence > 0.98 && g.space.es.max == 200 && tune_goal_check(&g, &err) == 0,
+	   "and the rest is as usual");
+	ok(tune_goal_parse(&g, span_of("{\"target_recal\":0.8}"), &err) == -1 && err.code == ERR_DATA,
+	   "an unknown key is not passed over");
+}
+
 /* ---- proposals ---- */
 
 static void test_model(void)
@@ -280,6 +335,8 @@ int main(void)
 	test_law();
 	test_process();
 	test_choices();
+	test_challenger();
+	test_records();
 	test_model();
 	test_parallel();
 	return tap_end();
