@@ -9,9 +9,10 @@
 #include "catalog/operand.h"
 #include "cli/cli.h"
 #include "embed/texts.h"
-#include "eval/idmap.h"
 #include "eval/given.h"
+#include "eval/idmap.h"
 #include "eval/make.h"
+#include "stat/mean.h"
 
 #define DEFAULT_K 10
 #define DEFAULT_SAMPLE 1000
@@ -22,10 +23,11 @@ static struct {
 	uint32_t k, threads;
 	uint64_t count, seed;
 	int metric;
+	double prove, confidence;
 	struct vec_input in;
 	bool if_stale;
 	struct embed_options embed;
-} o = {.seed = 42, .metric = -1, .embed = EMBED_OPTIONS_INIT};
+} o = {.seed = 42, .metric = -1, .confidence = 0.99, .embed = EMBED_OPTIONS_INIT};
 
 static struct embedding known; /* where the vectors come from */
 
@@ -36,7 +38,8 @@ static const struct cli_opt opts[] = {
     {0, "index", "NAME", "the index it is for", CLI_STR, &o.index, 0, 0, NULL},
     {'k', "k", "K", "answers a query (default 10)", CLI_U32, &o.k, 1, EVALSET_MAX_K, NULL},
     {'N', "count", "N",
-     "queries (default: all of --queries or --texts; else a sample of 1000, at most half the rows)",
+     "queries (default: all of --queries or --texts; else a sample of 1000, at most half the rows); "
+     "refresh: add rows to a sample until it has so many",
      CLI_U64, &o.count, 1, EVALSET_MAX_QUERIES, NULL},
     {0, "queries", "FILE", "take the queries from a file of vectors", CLI_STR, &o.queries, 0, 0,
      NULL},
@@ -55,6 +58,12 @@ static const struct cli_opt opts[] = {
      NULL},
     {0, "if-stale", NULL, "refresh: only if the answers are missing or belong to other vectors",
      CLI_FLAG, &o.if_stale, 0, 0, NULL},
+    {0, "prove", "R",
+     "refresh: if even perfect answers to its queries could not prove a recall of R, add rows until "
+     "they can",
+     CLI_F64, &o.prove, 0, 0.99999, NULL},
+    {0, "confidence", "P", "of that proof (default 0.99)", CLI_F64, &o.confidence, 0.5, 0.999999,
+     NULL},
     {0, "info", "EVALSET", "print size and digests of an eval set as JSON", CLI_STR, &o.info, 0, 0,
      NULL},
     CLI_OPT_METRIC(&o.metric),
@@ -464,6 +473,8 @@ static void check_options(void)
 		cli_usage(&cli, "no operand");
 	if ((o.embed.embedder || o.embed.url) && !o.texts && !o.refresh)
 		cli_usage(&cli, "--embedder and --url are for --texts and --refresh");
+	if (o.prove > 0 && (!o.refresh || o.count))
+		cli_usage(&cli, "--prove goes with --refresh, and without --count");
 	if (o.if_stale && !o.refresh)
 		cli_usage(&cli, "--if-stale goes with --refresh");
 	if (o.info && cli.n_operands)
@@ -492,6 +503,22 @@ static int open_refreshed(struct operands *operands, struct evalset *e, uint32_t
 	if (*n_vectors == 0)
 		cli_usage(&cli, "'%s' names no index: say which vectors", o.refresh);
 	return 0;
+}
+
+/* ERR_NO if it is to grow, and cannot. */
+static int enlarge(struct evalset *e, const struct vec_set *set, struct err *err)
+{
+	uint64_t least = o.prove > 0 ? stat_provable(o.prove, 1, 1 - o.confidence) : 0, want = o.count;
+	if (e->n < least)
+		want = stat_provable(o.prove, (1 + o.prove) / 2, 1 - o.confidence);
+	if (set->rows < least)
+		err_set(err, ERR_NO, "the vectors are too few for more");
+	else if (evalset_enlarge(e, set, want, o.seed, err) == 0)
+		return 0;
+	return e->n < least && err->code == ERR_NO
+		   ? err_prefix(err, "%llu queries prove no recall of %g, %llu would",
+				(unsigned long long)e->n, o.prove, (unsigned long long)want)
+		   : -1;
 }
 
 /*
@@ -588,7 +615,8 @@ int main(int argc, char **argv)
 	if (!o.refresh &&
 	    (make_queries(&e, &set, &err) != 0 || describe(&e, meta.index_name, &err) != 0))
 		goto out;
-	if (o.refresh && complete(&e, &set, &err) != 0)
+	if (o.refresh && (complete(&e, &set, &err) != 0 ||
+			  enlarge(&e, &set, &err) != 0))
 		goto out;
 	struct make_truth how = {.base = &set, .progress = on_progress, .ctx = &progress};
 	how.metric = o.metric >= 0     ? (enum vec_metric)o.metric

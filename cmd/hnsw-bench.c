@@ -22,7 +22,7 @@ static struct {
 	struct cli_list ef, curve;
 	uint32_t threads, k;
 	struct bench_opts bench;
-	double target;
+	double target, target_queries;
 	double confidence;
 	const char *index, *note, *store;
 	int vectors;
@@ -45,6 +45,9 @@ static const struct cli_opt opts[] = {
      CLI_F64, &o.bench.min_seconds, 0, 3600, NULL},
     {0, "target-recall", "R", "recall that a query, and the curve, should reach (default 0.9)",
      CLI_F64, &o.target, 0, 1, NULL},
+    {0, "target-queries", "SHARE",
+     "at-target: such a share of the queries is to reach it, each (default: their mean is to)",
+     CLI_F64, &o.target_queries, 0, 1, NULL},
     {0, "at-target", NULL,
      "measure at the least ef_search (10..200, or within -s LO:HI) that reaches the target, and at "
      "1.8 times that",
@@ -163,47 +166,18 @@ static int measure(struct run *r, struct bench *b, const struct hnsw_info *info,
 	return io_sink_flush(&cli_out, err);
 }
 
-/* The least width of a curve that reaches the target, the greatest if none does. */
-static int reach(const struct bench *b, const struct bench_curve *c, uint32_t *ef, struct err *err)
+/* Whether a point of a curve reaches the target, as sure as is wanted. */
+static bool reaches(const struct bench *b, const struct curve_point *p)
 {
-	struct curve_point p;
-	for (size_t i = 0; i < c->n; i++) {
-		*ef = c->ef[i];
-		if (bench_curve_point(b, c, i, o.bench.target_recall, 1 - o.confidence, &p, err) != 0)
-			return -1;
-		if ((o.confidence <= 0.5 ? p.recall : p.lower) >= o.bench.target_recall)
-			return 0;
-	}
-	return 0;
+	bool mean = o.confidence <= 0.5;
+	if (o.target_queries > 0)
+		return (mean ? p->at_target
+			     : stat_mean_lower_known(p->at_target, b->n, 1 - o.confidence)) >=
+		       o.target_queries;
+	return (mean ? p->recall : p->lower) >= o.bench.target_recall;
 }
 
-/* Which widths to time: those asked for, or what reaches the target, and a second. */
-static int choose_widths(struct bench *b, const struct hnsw_info *info, uint32_t two[2],
-			 const uint32_t **ef, size_t *n, struct err *err)
-{
-	struct bench_curve c;
-	uint32_t all[COUNT_EF], lo = FIRST_EF, hi = LAST_EF;
-	*ef = o.ef.n ? o.ef.v : &info->params.ef_search;
-	*n = o.ef.n ? o.ef.n : 1;
-	if (!o.at_target)
-		return 0;
-	for (size_t i = 0; i < COUNT_EF; i++)
-		all[i] = FIRST_EF + (uint32_t)i;
-	if (bench_curve(b, o.ef.n ? o.ef.v : all, o.ef.n ? o.ef.n : COUNT_EF, &c, err) != 0)
-		return -1;
-	lo = c.ef[0];
-	hi = c.ef[c.n - 1];
-	int ret = reach(b, &c, &two[0], err);
-	two[1] = (uint32_t)(two[0] * 1.8);
-	if (two[1] > hi)
-		two[1] = two[0] * 5 / 9 > lo ? two[0] * 5 / 9 : lo;
-	bench_curve_release(&c);
-	*ef = two;
-	*n = two[0] == two[1] ? 1 : 2;
-	return ret;
-}
-
-/* The curve that each Trial carries; one pass gives it and the recall of what is timed. */
+/* The curve that each Trial carries. */
 static int compact_curve(const struct bench *b, const struct bench_curve *all, const uint32_t *width,
 			 size_t n, struct curve *out, struct err *err)
 {
@@ -220,31 +194,104 @@ static int compact_curve(const struct bench *b, const struct bench_curve *all, c
 	return out->point ? 0 : -1;
 }
 
-/* Timed Trials; the recall of all of them comes from one pass. */
+/* What is measured of one build. */
+struct measures {
+	uint32_t lo, hi;	/* of the curve */
+	struct curve compact;
+	uint32_t two[2];
+	const uint32_t *ef;	/* to time */
+	size_t n;
+	struct bench_curve all; /* has what is to be timed */
+};
+
+/* One pass over the widths of the compact curve, and over those to time if they are known. */
+static int measure_curve(struct bench *b, struct measures *m, struct err *err)
+{
+	uint32_t width[CURVE_POINTS_MAX];
+	size_t points = curve_widths(m->lo, m->hi, width);
+	uint32_t *all = mem_array(m->n + points, sizeof *all, err);
+	if (!all)
+		return -1;
+	memcpy(all, width, points * sizeof *all);
+	if (m->n)
+		memcpy(all + points, m->ef, m->n * sizeof *all);
+	int ret = bench_curve(b, all, m->n + points, &m->all, err);
+	if (ret == 0)
+		ret = compact_curve(b, &m->all, width, points, &m->compact, err);
+	free(all);
+	return ret;
+}
+
+/* The second width to time: further on, else before. */
+static uint32_t second(const struct measures *m, uint32_t ef)
+{
+	uint32_t more = (uint32_t)(ef * 1.8), less = ef * 5 / 9;
+	return more <= m->hi ? more : less > m->lo ? less : m->lo;
+}
+
+/* Every width between the point of the compact curve that reaches and the one before, each with its
+ * second; returns how many. */
+static size_t bracket(const struct bench *b, const struct measures *m, uint32_t **out,
+		      struct err *err)
+{
+	const struct curve *c = &m->compact;
+	size_t at = 0, n = 0;
+	while (at + 1 < c->n && !reaches(b, &c->point[at]))
+		at++;
+	uint32_t last = c->point[at].ef, from = at ? c->point[at - 1].ef + 1 : last;
+	*out = mem_array(last - from + 1, 2 * sizeof **out, err);
+	for (uint32_t ef = from; *out && ef <= last; ef++) {
+		(*out)[n++] = ef;
+		(*out)[n++] = second(m, ef);
+	}
+	return n;
+}
+
+/* The least width that reaches the target, the greatest if none does; and a second. */
+static int find_target(struct bench *b, struct measures *m, struct err *err)
+{
+	uint32_t *width;
+	struct curve_point p;
+	size_t n = bracket(b, m, &width, err);
+	bench_curve_release(&m->all);
+	int ret = n ? bench_curve(b, width, n, &m->all, err) : -1;
+	m->ef = m->two;
+	for (size_t i = 0; ret == 0 && i < n; i += 2) {
+		m->two[0] = width[i];
+		m->two[1] = width[i + 1];
+		ret = bench_curve_point(b, &m->all, bench_curve_find(&m->all, width[i]),
+					o.bench.target_recall, 1 - o.confidence, &p, err);
+		if (ret == 0 && reaches(b, &p))
+			break;
+	}
+	m->n = m->two[0] == m->two[1] ? 1 : 2;
+	free(width);
+	return ret;
+}
+
+/* Timed Trials, and the curve that all of them carry. */
 static int measure_all(struct run *r, struct bench *b, const struct hnsw_info *info,
 		       const char *name, const struct build_record *rec, struct err *err)
 {
-	struct bench_curve curve = {0};
-	struct curve compact = {0};
-	const uint32_t *ef;
-	uint32_t two[2] = {LAST_EF, LAST_EF}, width[CURVE_POINTS_MAX];
-	size_t n, points = curve_widths(FIRST_EF, LAST_EF, width);
-	if (choose_widths(b, info, two, &ef, &n, err) != 0)
-		return -1;
-	uint32_t *all = mem_array(n + points, sizeof *all, err);
-	int ret = all ? 0 : -1;
-	if (ret == 0) {
-		memcpy(all, ef, n * sizeof *all);
-		memcpy(all + n, width, points * sizeof *all);
-		ret = bench_curve(b, all, n + points, &curve, err);
+	struct measures m = {.lo = FIRST_EF, .hi = LAST_EF};
+	if (!o.at_target) {
+		m.ef = o.ef.n ? o.ef.v : &info->params.ef_search;
+		m.n = o.ef.n ? o.ef.n : 1;
+	} else if (o.ef.n) {
+		m.lo = UINT32_MAX;
+		m.hi = 0;
+		for (size_t i = 0; i < o.ef.n; i++) {
+			m.lo = o.ef.v[i] < m.lo ? o.ef.v[i] : m.lo;
+			m.hi = o.ef.v[i] > m.hi ? o.ef.v[i] : m.hi;
+		}
 	}
-	if (ret == 0)
-		ret = compact_curve(b, &curve, width, points, &compact, err);
-	for (size_t i = 0; ret == 0 && i < n; i++)
-		ret = measure(r, b, info, name, rec, &curve, &compact, ef[i], err);
-	bench_curve_release(&curve);
-	curve_release(&compact);
-	free(all);
+	int ret = measure_curve(b, &m, err);
+	if (ret == 0 && o.at_target)
+		ret = find_target(b, &m, err);
+	for (size_t i = 0; ret == 0 && i < m.n; i++)
+		ret = measure(r, b, info, name, rec, &m.all, &m.compact, m.ef[i], err);
+	bench_curve_release(&m.all);
+	curve_release(&m.compact);
 	return ret;
 }
 
@@ -412,6 +459,8 @@ int main(int argc, char **argv)
 		cli_usage(&cli, "only one of --curve and --ef-search can be meant");
 	if (o.map && o.vectors)
 		cli_usage(&cli, "only one of --map and --vectors disk can be meant");
+	if (o.target_queries > 0 && !o.at_target)
+		cli_usage(&cli, "--target-queries belongs to --at-target");
 	if (o.target >= 0)
 		o.bench.target_recall = o.target;
 	if (o.index && catalog_check_name("index", o.index, &err) != 0)

@@ -5,7 +5,7 @@
 #include "record/settings.h"
 
 static struct {
-	const char *or_config, *store;
+	const char *or_config, *rolled_back, *store;
 	bool full, list;
 	int format, metric; /* -1: not given */
 	uint32_t k;
@@ -16,6 +16,9 @@ static const struct cli_opt opts[] = {
      0, NULL},
     {0, "full", NULL, "print the whole promotion file: current, history, rolled back", CLI_FLAG,
      &o.full, 0, 0, NULL},
+    {0, "rolled-back", "DIGEST",
+     "print the configs that were rolled back on these vectors (\"\": on any)", CLI_STR,
+     &o.rolled_back, 0, 0, NULL},
     {0, "list", NULL, "print the promotion files of all indexes", CLI_FLAG, &o.list, 0, 0, NULL},
     {0, "format", "ENGINE", "print it as settings of pgvector, qdrant, ...: see the manual",
      CLI_NAME, &o.format, 0, 0, settings_engines},
@@ -26,7 +29,7 @@ static const struct cli_opt opts[] = {
 };
 
 static struct cli cli = {
-    .usage = "[--or CONFIG] [--format ENGINE] NAME\n--full NAME\n--list",
+    .usage = "[--or CONFIG] [--format ENGINE] NAME\n--full NAME\n--rolled-back DIGEST NAME\n--list",
     .about = "Print the config that is promoted for index NAME: what the next build is to use.  "
 	     "Exits 1,\n"
 	     "silently, if nothing is and no --or is given.",
@@ -83,13 +86,29 @@ static int get(struct catalog *c, const char *index, struct promotion *p, struct
 	return there;
 }
 
+/* What the unattended are not to promote again, see promotion_rolled_back(). */
+static void print_rolled_back(const struct promotion *p)
+{
+	struct json_out j = {.b = &cli_out.b};
+	for (size_t i = 0; i < p->n_rolled_back; i++) {
+		const struct promotion_entry *e = p->rolled_back[i];
+		if (o.rolled_back[0] && e->vectors_digest.p &&
+		    !scan_text_is(e->vectors_digest, span_of(o.rolled_back)))
+			continue;
+		config_write(&j, &e->config);
+		buf_addc(&cli_out.b, '\n');
+	}
+}
+
 /* 0: printed; 1: nothing is promoted; -1. */
 static int show(struct catalog *c, const char *index, struct err *err)
 {
 	struct promotion p;
 	int there = get(c, index, &p, err);
 	int ret = there < 0 ? -1 : 0;
-	if (there >= 0 && o.full) {
+	if (there >= 0 && o.rolled_back) {
+		print_rolled_back(&p);
+	} else if (there >= 0 && o.full) {
 		if (there)
 			print_file(&p);
 		else
@@ -139,6 +158,8 @@ int main(int argc, char **argv)
 	cli_parse(&cli, argc, argv, 0, 1);
 	if (o.list && (o.or_config || o.full))
 		cli_usage(&cli, "--list goes with neither --or nor --full");
+	if (o.rolled_back && (o.list || o.full || o.or_config || o.format >= 0))
+		cli_usage(&cli, "--rolled-back goes with none of --list, --full, --or and --format");
 	if (o.format >= 0 && (o.list || o.full))
 		cli_usage(&cli, "--format goes with neither --list nor --full");
 	if (o.list == (cli.n_operands == 1))

@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /* propose - print the next configs to try */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "catalog/catalog.h"
 #include "cli/cli.h"
+#include "tune/grid.h"
 #include "tune/strategy.h"
 
 static struct {
-	const char *history, *champion, *pending, *store, *strategy, *space;
+	const char *history, *champion, *pending, *first, *store, *strategy, *space, *grid;
 	struct tune_goal goal;
+	struct config like; /* m and seed of the grid */
 	double timeout;
 	uint64_t count, rows;
-} o = {.count = 1, .strategy = "egreedy", .timeout = 60, .goal = TUNE_GOAL_DEFAULT};
+} o = {.count = 1,
+       .strategy = "egreedy",
+       .timeout = 60,
+       .goal = TUNE_GOAL_UNSAID,
+       .like = CONFIG_DEFAULT};
 
 static const struct cli_opt opts[] = {
     {0, "history", "FILE",
@@ -22,8 +29,18 @@ static const struct cli_opt opts[] = {
     {0, "champion", "TRIAL_ID", "the champion in such a history", CLI_STR, &o.champion, 0, 0, NULL},
     {0, "pending", "FILE", "configs in flight (JSON lines), not to be proposed", CLI_STR,
      &o.pending, 0, 0, NULL},
+    {0, "first", "FILE", "configs (JSON lines) to be tried before all others, as the champion's",
+     CLI_STR, &o.first, 0, 0, NULL},
+    {0, "grid", "LIST",
+     "no strategy: the configs of a list of ef_construction/ef_search[/m[/seed]], "
+     "20/30,80/60/16/7",
+     CLI_STR, &o.grid, 0, 0, NULL},
+    {'m', "m", "N", "m of the grid, where an item has none (default 16)", CLI_U32, &o.like.m,
+     CONFIG_M_MIN, CONFIG_M_MAX, NULL},
+    {0, "seed", "N", "and the seed (default 42)", CLI_U64, &o.like.seed, 0,
+     (double)CONFIG_SEED_MAX, NULL},
     {0, "strategy", "NAME",
-     "egreedy (default), model, or with a slash in it a command: Trials on its stdin, configs on "
+     "egreedy (default), model, untimed, or with a slash in it a command: Trials on its stdin, configs on "
      "its stdout",
      CLI_STR, &o.strategy, 0, 0, NULL},
     {0, "timeout", "S", "seconds that such a command may take (default 60)", CLI_F64, &o.timeout,
@@ -49,6 +66,7 @@ struct state {
 	const struct tune_strategy *strategy; /* NULL: a command */
 	struct buf champion;		      /* its Trial's id; empty: none */
 	struct buf lines;		      /* the Trials, for a command */
+	uint64_t printed;
 };
 
 static int take_trial(void *ctx, const struct trial *t, struct err *err)
@@ -58,13 +76,22 @@ static int take_trial(void *ctx, const struct trial *t, struct err *err)
 		s->h.pairs.has_champion = true;
 		s->h.pairs.champion = t->config;
 	}
-	if (!s->strategy) {
+	if (!s->strategy && !o.grid) {
 		buf_addspan(&s->lines, t->line);
 		buf_addc(&s->lines, '\n');
 		if (buf_ok(&s->lines, err) != 0)
 			return -1;
 	}
 	return tune_history_add(&s->h, t, err);
+}
+
+/* What no option says of the goal is as the index's own says, and then as usual. */
+static int take_goal(const struct index_meta *m, struct err *err)
+{
+	if (m && catalog_index_goal(m, &o.goal, err) < 0)
+		return -1;
+	tune_goal_complete(&o.goal);
+	return tune_goal_check(&o.goal, err);
 }
 
 static int from_store(struct state *s, const char *index, struct err *err)
@@ -78,6 +105,8 @@ static int from_store(struct state *s, const char *index, struct err *err)
 	int ret = catalog_index_open(&c, index, &x, err);
 	if (ret == 0)
 		ret = catalog_promotion_get(&x, &p, NULL, err) < 0 ? -1 : 0;
+	if (ret == 0)
+		ret = take_goal(&x.meta, err);
 	if (ret == 0 && p.current)
 		scan_decode(p.current->trial_id, &s->champion);
 	if (ret == 0)
@@ -101,6 +130,8 @@ static int from_history(struct state *s, struct err *err)
 		buf_adds(&s->champion, o.champion);
 	int ret = buf_ok(&s->champion, err);
 	if (ret == 0)
+		ret = take_goal(NULL, err);
+	if (ret == 0)
 		ret = trial_stream_read(fd, in ? "stdin" : o.history, true, take_trial, s, &warn,
 					err);
 	if (!in)
@@ -108,26 +139,25 @@ static int from_history(struct state *s, struct err *err)
 	return ret;
 }
 
-static int read_pending(struct state *s, struct err *err)
+/* Hand the configs of a file to ${take}, which adds the file's name and line to its errors. */
+static int read_configs(struct state *s, const char *file,
+			int (*take)(struct state *s, const struct config *c, struct err *err),
+			struct err *err)
 {
 	struct io_lines lines;
 	struct span line;
-	bool in = strcmp(o.pending, "-") == 0;
-	int fd = in ? 0 : io_open_input(o.pending, err), got = -1;
+	bool in = strcmp(file, "-") == 0;
+	int fd = in ? 0 : io_open_input(file, err), got = -1;
 	if (fd < 0)
 		return -1;
-	if (io_lines_init(&lines, fd, o.pending, TRIAL_LINE_MAX, err) == 0) {
+	if (io_lines_init(&lines, fd, file, TRIAL_LINE_MAX, err) == 0) {
 		while ((got = io_lines_next(&lines, &line, err)) > 0) {
 			struct config c;
 			if (line.n == 0)
 				continue;
-			if (config_parse(line, &c, err) != 0) {
-				got = err_prefix(err, "'%s' line %llu", o.pending,
+			if (config_parse(line, &c, err) != 0 || take(s, &c, err) != 0) {
+				got = err_prefix(err, "'%s' line %llu", file,
 						 (unsigned long long)lines.number);
-				break;
-			}
-			if (tune_history_pending(&s->h, &c, err) != 0) {
-				got = -1;
 				break;
 			}
 		}
@@ -138,25 +168,68 @@ static int read_pending(struct state *s, struct err *err)
 	return got;
 }
 
-static void print_config(const struct config *c)
+static int take_pending(struct state *s, const struct config *c, struct err *err)
+{
+	return tune_history_pending(&s->h, c, err);
+}
+
+static void print_config(struct state *s, const struct config *c)
 {
 	struct json_out j = {.b = &cli_out.b};
 	config_write(&j, c);
 	buf_addc(&cli_out.b, '\n');
+	s->printed++;
 }
 
-/* Print as many as there are; ERR_NO if there is not even one. */
-static int print_proposals(struct state *s, struct err *err)
+/* One of a list: propose it, unless it was tried or enough were proposed. */
+static int propose_listed(struct state *s, const struct config *c, struct err *err)
+{
+	if (s->printed == o.count || tune_history_tried(&s->h, c))
+		return 0;
+	print_config(s, c);
+	return tune_history_pending(&s->h, c, err);
+}
+
+static bool has_curve(const struct state *s, const struct config *c)
+{
+	const struct tune_build *b = tune_history_find(&s->h, c);
+	return b && b->curve.n > 0;
+}
+
+/* Of --first: for a strategy that goes by curves each of a build is as good as all of them. */
+static int take_first(struct state *s, const struct config *c, struct err *err)
+{
+	if (o.grid ? config_check_bounds(c, err) : tune_space_check(&tune_space_widest, c, err))
+		return -1;
+	return s->strategy && s->strategy->by_curve && has_curve(s, c) ? 0
+								      : propose_listed(s, c, err);
+}
+
+static int propose_grid(struct state *s, struct err *err)
+{
+	struct config *c;
+	size_t n;
+	int ret = tune_grid_parse(span_of(o.grid), &o.like, &c, &n, err);
+	for (size_t i = 0; ret == 0 && i < n; i++)
+		ret = propose_listed(s, &c[i], err);
+	if (ret == 0 && s->printed == 0)
+		ret = err_set(err, ERR_NO, "all of the grid was tried");
+	free(c);
+	return ret;
+}
+
+/* As many as there are; ERR_NO if there is not even one. */
+static int ask_strategy(struct state *s, struct err *err)
 {
 	struct tune_proposal p;
-	uint64_t n = 0;
-	while (n < o.count && s->strategy->next(&s->h, &o.goal, &p, err) == 0) {
+	while (s->printed < o.count) {
+		if (s->strategy->next(&s->h, &o.goal, &p, err) != 0)
+			return s->printed && err->code == ERR_NO ? 0 : -1;
 		if (cli.verbose)
 			cli_note(&cli, "%s", p.why);
-		print_config(&p.config);
-		n++;
+		print_config(s, &p.config);
 	}
-	return n == o.count || (n && err->code == ERR_NO) ? 0 : -1;
+	return 0;
 }
 
 /* What a command of the user's is run by: statuses of the one table, and a time limit. */
@@ -167,41 +240,36 @@ static const char runner[] =
     "*) echo \"it ended with status $s\" >&2; exit 6 ;; esac";
 
 /* One line of what it printed. */
-static int take_answer(struct state *s, struct span line, uint64_t number, uint64_t *n,
-		       struct err *err)
+static int take_answer(struct state *s, struct span line, uint64_t number, struct err *err)
 {
 	struct config c;
 	if (config_parse(line, &c, err) != 0)
 		return err_prefix(err, "line %llu is no config", (unsigned long long)number);
 	if (tune_space_check(&o.goal.space, &c, err) != 0)
 		return -1;
-	if (tune_history_tried(&s->h, &c))
-		return 0;
-	print_config(&c);
-	++*n;
-	return tune_history_pending(&s->h, &c, err);
+	return propose_listed(s, &c, err);
 }
 
-/* Print what a command proposes, but what was tried. */
+/* What a command proposes, but what was tried. */
 static int ask_command(struct state *s, struct err *err)
 {
 	char seconds[32];
 	const char *argv[] = {"sh", "-c", runner, "sh", seconds, o.strategy, NULL};
 	struct buf out = BUF_INIT;
-	uint64_t n = 0, number = 0;
+	uint64_t number = 0;
 	snprintf(seconds, sizeof seconds, "%.9g", o.timeout);
 	int ret = cli_run("", argv, buf_span(&s->lines), &out, err);
 	if (ret != 0 && err->code == ERR_NO)
 		ret = err_set(err, ERR_NO, "it has nothing to propose");
-	for (size_t at = 0; ret == 0 && at < out.len && n < o.count;) {
+	for (size_t at = 0; ret == 0 && at < out.len && s->printed < o.count;) {
 		const char *from = out.data + at, *end = memchr(from, '\n', out.len - at);
 		struct span line = {from, end ? (size_t)(end - from) : out.len - at};
 		at += line.n + 1;
 		number++;
 		if (line.n)
-			ret = take_answer(s, line, number, &n, err);
+			ret = take_answer(s, line, number, err);
 	}
-	if (ret == 0 && n == 0)
+	if (ret == 0 && s->printed == 0)
 		ret = err_set(err, ERR_NO, "it proposed nothing that was not tried");
 	buf_release(&out);
 	return ret == 0 ? 0 : err_prefix(err, "strategy '%s'", o.strategy);
@@ -212,8 +280,8 @@ static int prepare(struct state *s, struct err *err)
 {
 	if (o.space && tune_space_parse(span_of(o.space), &o.goal.space, err) != 0)
 		return -1;
-	if (tune_goal_check(&o.goal, err) != 0)
-		return -1;
+	if (o.grid)
+		return 0;
 	if (!strchr(o.strategy, '/') && !(s->strategy = tune_strategy_find(o.strategy, err)))
 		return -1;
 	return 0;
@@ -239,6 +307,8 @@ int main(int argc, char **argv)
 		cli_usage(&cli, o.history ? "--history takes no operand" : "no operand");
 	if (o.champion && !o.history)
 		cli_usage(&cli, "--champion belongs to --history");
+	if (o.pending && o.first && strcmp(o.pending, "-") == 0 && strcmp(o.first, "-") == 0)
+		cli_usage(&cli, "only one of --pending and --first can be stdin");
 	int ret = prepare(&s, &err);
 	if (ret == 0)
 		ret = o.history ? from_history(&s, &err) : from_store(&s, cli.operand[0], &err);
@@ -247,13 +317,17 @@ int main(int argc, char **argv)
 	if (ret == 0 && s.h.rows == 0)
 		s.h.rows = o.rows;
 	if (ret == 0 && o.pending)
-		ret = read_pending(&s, &err);
+		ret = read_configs(&s, o.pending, take_pending, &err);
 	if (ret == 0 && s.h.pairs.trials == 0 && s.h.n == 0 && s.strategy)
 		cli_note(&cli, "there are no Trials yet: proposing around the default");
-	if (ret == 0 && strcmp(o.strategy, "egreedy") != 0)
+	if (ret == 0 && (o.grid || strcmp(o.strategy, "egreedy") != 0))
 		tell_left_out(&s);
-	if (ret == 0)
-		ret = s.strategy ? print_proposals(&s, &err) : ask_command(&s, &err);
+	if (ret == 0 && o.first)
+		ret = read_configs(&s, o.first, take_first, &err);
+	if (ret == 0 && s.printed < o.count)
+		ret = o.grid	   ? propose_grid(&s, &err)
+		      : s.strategy ? ask_strategy(&s, &err)
+				   : ask_command(&s, &err);
 	buf_release(&s.champion);
 	buf_release(&s.lines);
 	tune_history_release(&s.h);

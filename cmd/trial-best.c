@@ -1,27 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* trial-best - print the best Trial of an index, or the frontier */
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "catalog/catalog.h"
 #include "cli/cli.h"
 #include "json/filter.h"
 #include "tune/best.h"
-#include "tune/decide.h"
+#include "tune/explain.h"
 
 static struct {
-	const char *by, *jq, *exclude, *store;
+	const char *by, *jq, *exclude, *store, *space;
 	double min_recall;
+	bool explain;
 	struct tune_goal goal;
-} o;
-
-/* What no option can say, so that any option of a goal shows. */
-static const struct tune_goal no_goal = {.target_recall = -1, .confidence = -1,
-					 .minimise = (enum tune_cost) - 1};
+} o = {.goal = TUNE_GOAL_UNSAID};
 
 static const struct cli_opt opts[] = {
-    {0, "by", "RULE", "recall, latency, pareto, winner or frontier (default pareto)", CLI_STR,
+    {0, "by", "RULE", "recall, latency, pareto, winner or frontier (default: the index's goal, else pareto)", CLI_STR,
      &o.by, 0, 0, NULL},
     {0, "jq", "EXPR", "greatest value of a jq expression over the Trial", CLI_STR, &o.jq, 0, 0,
      NULL},
@@ -30,13 +25,17 @@ static const struct cli_opt opts[] = {
     {0, "exclude", "FILE", "no Trial with one of these configs (JSON lines)", CLI_STR, &o.exclude,
      0, 0, NULL},
     TUNE_GOAL_OPTIONS(o.goal),
+    {0, "space", "RANGES", "only configs of such a space, see propose (default: any)", CLI_STR,
+     &o.space, 0, 0, NULL},
+    {0, "explain", NULL, "print a table and a paragraph about the choice instead of the Trial",
+     CLI_FLAG, &o.explain, 0, 0, NULL},
     CLI_OPT_STORE(&o.store),
 };
 
 static struct cli cli = {
     .usage = "[--by RULE | --jq EXPR | --target-recall R ...] NAME",
     .about = "Print the best Trial of index NAME, or of those on stdin (NAME is -), by a rule, or by\n"
-	     "a goal the cheapest that meets it.  Exits 1 if there is none, and by a goal tells why.",
+	     "a goal (the index's own by default) the cheapest that meets it.  Exits 1 if there is none, and by a goal tells why.",
     CLI_OPTS(opts),
 };
 
@@ -47,19 +46,15 @@ struct state {
 	struct frontier frontier;
 	struct json_filter *filter;
 	double greatest; /* of the jq expression */
-	struct config *excluded;
-	size_t n_excluded;
+	struct config_list excluded;
 };
 
 static bool admitted(const struct state *s, const struct trial *t)
 {
-	/* A rung has some of the rows only: its figures are those of another, easier index. */
-	if (t->config.rung || (float)t->metrics.recall_at_k < (float)o.min_recall)
-		return false;
-	for (size_t i = 0; i < s->n_excluded; i++)
-		if (config_same(&s->excluded[i], &t->config))
-			return false;
-	return true;
+	/* A rung has some of the rows only: its figures are those of another, easier index, which a
+	 * goal knows. */
+	return (!t->config.rung || s->by_goal) && (float)t->metrics.recall_at_k >= (float)o.min_recall &&
+	       !config_list_has(&s->excluded, &t->config);
 }
 
 static void skip(const struct trial *t, const char *why)
@@ -104,73 +99,53 @@ static int take_trial(void *ctx, const struct trial *t, struct err *err)
 	return s->front ? frontier_consider(&s->frontier, t, err) : best_consider(&s->best, t, err);
 }
 
-static int read_excluded(struct state *s, struct err *err)
+/* Go by the goal, if there is one; what it does not say is as usual, but that it is chosen anywhere. */
+static int take_goal(struct state *s, struct err *err)
 {
-	struct buf text = BUF_INIT;
-	int ret = io_read_file(o.exclude, (size_t)64 << 20, &text, err);
-	for (size_t at = 0, line = 1; ret == 0 && at < text.len; line++) {
-		struct span l = {text.data + at, strcspn(text.data + at, "\n")};
-		at += l.n + 1;
-		if (l.n == 0)
-			continue;
-		struct config *grown =
-		    mem_resize(s->excluded, s->n_excluded + 1, sizeof *grown, err);
-		if (!grown) {
-			ret = -1;
-			break;
-		}
-		s->excluded = grown;
-		if (config_parse(l, &grown[s->n_excluded++], err) != 0)
-			ret = err_prefix(err, "'%s' line %zu", o.exclude, line);
-	}
-	buf_release(&text);
-	return ret;
-}
-
-/* Whether an option told of a goal; what none told of is as usual then. */
-static bool take_goal(void)
-{
-	const struct tune_goal usual = TUNE_GOAL_DEFAULT;
-	if (memcmp(&o.goal, &no_goal, sizeof no_goal) == 0)
-		return false;
-	if (o.goal.target_recall < 0)
-		o.goal.target_recall = usual.target_recall;
-	if (o.goal.confidence < 0)
-		o.goal.confidence = usual.confidence;
-	if (o.goal.minimise == no_goal.minimise)
-		o.goal.minimise = usual.minimise;
-	o.goal.space = tune_space_widest;
-	o.goal.space.es = (struct tune_range){1, UINT32_MAX};
-	return true;
+	struct tune_goal usual = TUNE_GOAL_DEFAULT;
+	const struct tune_range any = {1, UINT32_MAX};
+	s->by_goal = s->history.keep_lines = tune_goal_said(&o.goal);
+	if (!s->by_goal && o.explain)
+		return err_set(err, ERR_USAGE, "--explain is for a choice by a goal");
+	if (!s->by_goal)
+		return 0;
+	usual.space = (struct tune_space){any, any, any, tune_space_widest.storages};
+	tune_goal_fill(&o.goal, &usual);
+	return tune_goal_check(&o.goal, err);
 }
 
 static int prepare(struct state *s, struct err *err)
 {
 	enum best_rule rule = BEST_PARETO;
-	s->by_goal = s->history.keep_lines = take_goal();
-	if ((o.by != NULL) + (o.jq != NULL) + s->by_goal > 1)
-		cli_usage(&cli, "only one of --by, --jq and a goal can be meant");
-	if (s->by_goal && tune_goal_check(&o.goal, err) != 0)
+	if (o.space && tune_space_parse(span_of(o.space), &o.goal.space, err) != 0)
 		return -1;
+	if ((o.by != NULL) + (o.jq != NULL) + tune_goal_said(&o.goal) > 1)
+		cli_usage(&cli, "only one of --by, --jq and a goal can be meant");
 	s->front = o.by && strcmp(o.by, "frontier") == 0;
 	if (o.by && !s->front && best_rule_parse(span_of(o.by), &rule) != 0)
 		cli_usage(&cli, "unknown rule '%s', expected one of %s", o.by, best_rule_names);
 	best_init(&s->best, rule);
 	if (o.jq && !(s->filter = json_filter_new(o.jq, take_value, s, err)))
 		return -1;
-	return o.exclude ? read_excluded(s, err) : 0;
+	return o.exclude ? config_list_read(&s->excluded, o.exclude, err) : 0;
 }
 
 static int read_trials(struct state *s, const char *name, struct err *err)
 {
 	struct catalog c = {.warn = cli_warn_to(&cli)};
 	if (strcmp(name, "-") == 0)
-		return trial_stream_read(0, "stdin", s->by_goal, take_trial, s, &c.warn, err);
+		return take_goal(s, err) != 0
+			   ? -1
+			   : trial_stream_read(0, "stdin", s->by_goal, take_trial, s, &c.warn, err);
 	if (catalog_check_name("index", name, err) != 0 ||
 	    catalog_open(&c, cli_store(o.store), true, err) != 0)
 		return -1;
 	struct catalog_index x;
 	int ret = catalog_index_open(&c, name, &x, err);
+	if (ret == 0 && !o.by && !o.jq && catalog_index_goal(&x.meta, &o.goal, err) < 0)
+		ret = -1;
+	if (ret == 0)
+		ret = take_goal(s, err);
 	if (ret == 0)
 		ret = trial_log_read(x.bucket, name, s->by_goal, take_trial, s, &c.warn, err);
 	catalog_index_release(&x);
@@ -178,7 +153,14 @@ static int read_trials(struct state *s, const char *name, struct err *err)
 	return ret;
 }
 
-/* The Trial by the goal becomes the best; ERR_NO and why if none meets it. */
+/* What is said on lack of recall is for who goes on looking. */
+static int tell_why(const struct tune_choice *c, struct err *err)
+{
+	bool advise = c->n && c->advice[0] && c->best[0].recall >= tune_goal_target(&o.goal);
+	return err_set(err, ERR_NO, "%s%s%s", c->reason, advise ? ": " : "", advise ? c->advice : "");
+}
+
+/* The Trial by the goal becomes the best, or its explanation; ERR_NO and why if none meets it. */
 static int choose(struct state *s, struct err *err)
 {
 	struct tune_choice choice;
@@ -188,12 +170,12 @@ static int choose(struct state *s, struct err *err)
 			 (unsigned long long)s->history.others);
 	if (tune_decide(&s->history, &o.goal, true, &choice, err) != 0)
 		return -1;
-	/* What is said on lack of recall is for who goes on looking. */
-	bool advise = choice.n && choice.best[0].recall >= tune_goal_target(&o.goal);
+	if (o.explain) {
+		int ret = tune_explain(&s->history, &o.goal, &choice, &cli_out.b, err);
+		return ret == 0 && choice.verdict != TUNE_REACHED ? tell_why(&choice, err) : ret;
+	}
 	if (choice.verdict != TUNE_REACHED)
-		return err_set(err, ERR_NO, "%s%s%s", choice.reason,
-			       advise && choice.advice[0] ? ": " : "",
-			       advise ? choice.advice : "");
+		return tell_why(&choice, err);
 	s->best.any = true;
 	buf_addspan(&s->best.line, buf_span(&choice.best[0].timing->line));
 	return buf_ok(&s->best.line, err);
@@ -211,14 +193,13 @@ static bool print_answer(struct state *s)
 		buf_addspan(&cli_out.b, buf_span(&s->best.line));
 		buf_addc(&cli_out.b, '\n');
 	}
-	return s->best.any || s->frontier.count;
+	return s->best.any || s->frontier.count || o.explain;
 }
 
 int main(int argc, char **argv)
 {
 	struct err err = {0};
 	struct state s = {0};
-	memcpy(&o.goal, &no_goal, sizeof no_goal);
 	cli_parse(&cli, argc, argv, 1, 1);
 	int ret = prepare(&s, &err);
 	if (ret == 0)
@@ -232,6 +213,6 @@ int main(int argc, char **argv)
 	frontier_release(&s.frontier);
 	tune_history_release(&s.history);
 	json_filter_free(s.filter);
-	free(s.excluded);
+	config_list_release(&s.excluded);
 	return cli_finish(&cli, status);
 }

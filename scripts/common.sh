@@ -253,6 +253,13 @@ unwritten() {
 	die 6 "cannot write '$tmp/$1'"
 }
 
+# answer FILE: what the script has to say on stdout
+answer() {
+	cat -- "$1" 2>/dev/null && return || status=$?
+	[ "$status" -ne 141 ] || exit 5
+	die 6 "cannot write to stdout"
+}
+
 # The bucket that an index lives in.
 bucket_of() {
 	meta=$(maybe "${P}index-list" -S "$store" -- "$1") || return

@@ -28,18 +28,22 @@ frontier: $(SWEEP)/frontier
 	@jq -r '[.metrics.recall_at_k, .metrics.search_latency_p50_us] + [.config | .m, .ef_construction, .ef_search] | @tsv' $<
 
 $(SWEEP)/best: $(trials)
-	cat -- $^ | trial-best --by pareto - >$@
+	cat -- $^ | trial-best --by pareto - >$@.tmp
+	mv -- $@.tmp $@
 
 $(SWEEP)/frontier: $(trials)
-	cat -- $^ | trial-best --by frontier - >$@
+	cat -- $^ | trial-best --by frontier - >$@.tmp
+	mv -- $@.tmp $@
 
 # The record says how long the build took; the index itself goes once it was measured.
 $(trials): $(SWEEP)/%.trials: $(SWEEP)/%.json $(EVAL)
-	hnsw-bench -q --index $(SWEEP) -s $(EF_SEARCH) -- $< $(EVAL) >$@
+	hnsw-bench -q --index $(SWEEP) -s $(EF_SEARCH) -- $< $(EVAL) >$@.tmp
+	mv -- $@.tmp $@
 	rm -f -- $(SWEEP)/$*.hnsw
 
 # Stems are m16-c80.
 $(trials:.trials=.json): $(SWEEP)/%.json: $(VECTORS)
 	@mkdir -p -- $(SWEEP)
 	hnsw-build -q --metric $(METRIC) -m $(patsubst m%,%,$(firstword $(subst -, ,$*))) \
-		-c $(patsubst c%,%,$(lastword $(subst -, ,$*))) -o $(SWEEP)/$*.hnsw -- $< >$@
+		-c $(patsubst c%,%,$(lastword $(subst -, ,$*))) -o $(SWEEP)/$*.hnsw -- $< >$@.tmp
+	mv -- $@.tmp $@

@@ -15,7 +15,7 @@ check "54 texts become a dataset" "embed --embedder hash:64 texts.jsonl | ingest
 check "the same batch twice is one" "embed --embedder hash:64 texts.jsonl | ingest --batch-id b1 twice >o2; embed --embedder hash:64 texts.jsonl | ingest --batch-id b1 twice | jq -e '.repeated and .total == 54'"
 check "the index is registered" "index-add --source threat_intel --eval-set threat_intel_smoke threat_intel_v1 | jq -e '.dimensions == 64 and .chunk_count == 54'"
 check "ten queries with exact answers" "head -n 10 texts.jsonl | evalset -q --texts - --save threat_intel_smoke threat_intel_v1 && evalset --info threat_intel_smoke | jq -e '.queries == 10 and .ground_truth_built and .index_name == \"threat_intel_v1\"'"
-check "autotune runs five Trials and promotes" "autotune threat_intel_v1 threat_intel_smoke | jq -e '.trials == 5 and .promoted'"
+check "autotune runs five Trials and promotes" "autotune --by winner threat_intel_v1 threat_intel_smoke | jq -e '.trials == 5 and .promoted'"
 check "they are in the journal, that of the winner promoted" "trial-list threat_intel_v1 | test \$(wc -l) -eq 5 && trial-best --by winner threat_intel_v1 | jq -r .id >winner && promoted --full threat_intel_v1 | jq -e --rawfile w winner '.current | .trial_id + \"\\n\" == \$w and .promoted_by == \"autotune\" and (.note | test(\"^autotune winner: recall=[01].[0-9]{3} p50=[0-9]+us\$\"))'"
 winner=$(cat winner)
 trial-list threat_intel_v1 | jq -r 'select(.config.ef_construction == 80 and .config.ef_search == 30) | .id' >byhand
@@ -24,7 +24,7 @@ check "rollback: autotune's winner again" "rollback threat_intel_v1 | jq -e '.cu
 check "second rollback: nothing is promoted" "rollback threat_intel_v1 | jq -e '.current == null'"
 status 1 "so promoted prints the default only if it is asked for" promoted threat_intel_v1
 status 1 "and there is nothing to take back" rollback threat_intel_v1
-check "autotune does not bring back what was rolled back" "autotune threat_intel_v1 >tuned; jq -e --rawfile w winner '(.promoted | not) or .winner.id + \"\\n\" != \$w' tuned"
+check "autotune does not bring back what was rolled back" "autotune --by winner threat_intel_v1 >tuned; jq -e --rawfile w winner '(.promoted | not) or .winner.id + \"\\n\" != \$w' tuned"
 check "promote it once more" "promote --by j threat_intel_v1 \$(cat byhand)"
 check "restart: another place, another day, only the files" "promoted --full threat_intel_v1 >p1; cp -R store elsewhere && (cd / && env -i PATH=\"\$PATH\" promoted -S \$OLDPWD/elsewhere --full threat_intel_v1) | cmp - p1"
 check "activation" activate threat_intel_v1

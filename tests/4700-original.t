@@ -81,7 +81,7 @@ check "ingested from .npy" "ingest --ids ids --batch-id its threat_intel v.npy |
 check "from JSONL it is the same batch" "ingest --batch-id its threat_intel v.jsonl | jq -e '.repeated and .total == 54'"
 
 # ---- tuning ----
-check "autotune on its eval set" "autotune $t threat_intel_smoke | jq -e '.trials == 6 and .winner.metrics.recall_at_k > 0.9'"
+check "autotune on its eval set" "autotune --by winner $t threat_intel_smoke | jq -e '.trials == 6 and .winner.metrics.recall_at_k > 0.9'"
 check "its champion's config is measured too" "trial-list $t | jq -se 'map(select(.provenance != null) | .config | [.ef_construction, .ef_search, .m]) | any(. == [20, 30, 32])'"
 check "promote by hand" "promote --by j --note 'by hand' $t trial-1776352581100-5e6f7081 | jq -e '.current.trial_id == \"trial-1776352581100-5e6f7081\"'"
 p=$o/_hnsw_promotions/$t.json

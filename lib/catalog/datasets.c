@@ -133,7 +133,7 @@ static int batch_rows(const struct dataset_place *p, const char *dataset, const 
 	int ret = dataset_batch_path(p->store, dataset, batch, &path, err);
 	const char *one = path.data;
 	if (ret == 0)
-		ret = vec_set_open(&set, &one, 1, VEC_HVEC, err);
+		ret = vec_set_open(&set, &one, 1, &(struct vec_input){.format = VEC_HVEC}, err);
 	if (ret == 0) {
 		*rows += set.rows;
 		vec_set_release(&set);

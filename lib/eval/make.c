@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "eval/idmap.h"
+#include "record/idset.h"
 
 static struct span id_of(const void *ctx, uint64_t row, char *tmp)
 {
@@ -196,4 +197,61 @@ int evalset_query_from_row(struct evalset *e, uint64_t i, const struct vec_set *
 	e->query[i].id = span_dup(vec_set_id(set, row, tmp));
 	e->query[i].has_vector = true;
 	return e->query[i].id ? 0 : err_nomem(err);
+}
+
+/* The ids of the queries, all of which must be rows that are no answers to themselves. */
+static int sampled_ids(const struct evalset *e, struct idset *ids, struct err *err)
+{
+	for (uint64_t i = 0; i < e->n; i++) {
+		const struct evalset_query *q = &e->query[i];
+		if (!q->has_vector || !q->exclude || strcmp(q->exclude, q->id) != 0)
+			return err_set(err, ERR_NO,
+				       "the queries of eval set '%s' are no sample of the vectors, so "
+				       "there are no more of their kind",
+				       e->name);
+		if (idset_add(ids, span_of(q->id), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_row(struct evalset *e, const struct vec_set *set, uint64_t row, struct err *err)
+{
+	struct evalset_query *q = evalset_add(e, err);
+	if (!q || evalset_query_from_row(e, e->n - 1, set, row, err) != 0)
+		return -1;
+	q->exclude = span_dup(span_of(q->id));
+	return q->exclude ? 0 : err_nomem(err);
+}
+
+int evalset_enlarge(struct evalset *e, const struct vec_set *set, uint64_t want, uint64_t seed,
+		    struct err *err)
+{
+	struct idset ids = IDSET_INIT;
+	uint32_t count = (uint32_t)(want < set->rows ? want : set->rows), *rows = NULL;
+	int ret = -1;
+	if (want <= e->n)
+		return 0;
+	if (sampled_ids(e, &ids, err) != 0)
+		goto out;
+	if (e->dim != set->dim) {
+		err_set(err, ERR_DATA, "the queries have dimension %u, the vectors %u", e->dim, set->dim);
+		goto out;
+	}
+	rows = evalset_sample(seed, (uint32_t)set->rows, count, err);
+	if (!rows)
+		goto out;
+	ret = 0;
+	/* A sample with the same seed holds the smaller one, unless rows came since. */
+	for (uint32_t i = 0; ret == 0 && i < count; i++) {
+		char tmp[VEC_ID_TEXT_MAX];
+		if (!idset_has(&ids, vec_set_id(set, rows[i], tmp))) {
+			ret = add_row(e, set, rows[i], err);
+			e->truth_built = false;
+		}
+	}
+out:
+	free(rows);
+	idset_release(&ids);
+	return ret;
 }

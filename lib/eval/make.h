@@ -33,6 +33,14 @@ int evalset_seal_truth(struct evalset *e, const struct make_truth *how,
 /* Row numbers of a seeded sample of ${count} of ${rows}, increasing; free() it. */
 uint32_t *evalset_sample(uint64_t seed, uint32_t rows, uint32_t count, struct err *err) MUST_CHECK;
 
+/*
+ * Add further rows of a set, by a seeded sample, to an eval set whose queries are such rows, until it
+ * has ${want} or all of them; its answers are then to be computed.  ERR_NO: its queries are not rows
+ * that are no answers to themselves, so nothing of their kind can be added.
+ */
+int evalset_enlarge(struct evalset *e, const struct vec_set *set, uint64_t want, uint64_t seed,
+		    struct err *err) MUST_CHECK;
+
 /* Make query ${i} out of a row of a set: its id and vector. */
 int evalset_query_from_row(struct evalset *e, uint64_t i, const struct vec_set *set, uint64_t row,
 			   struct err *err) MUST_CHECK;

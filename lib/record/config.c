@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "record/config.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "base/mem.h"
+
 static bool scan_u32(struct scan *s, uint32_t *out)
 {
 	uint64_t v;
@@ -112,4 +118,45 @@ bool config_same_build(const struct config *a, const struct config *b)
 {
 	return a->ef_construction == b->ef_construction && a->m == b->m && a->seed == b->seed &&
 	       a->storage == b->storage && a->rung == b->rung;
+}
+
+int config_list_read(struct config_list *l, const char *file, struct err *err)
+{
+	struct buf text = BUF_INIT;
+	int ret = io_read_file(file, (size_t)64 << 20, &text, err);
+	for (size_t at = 0, line = 1; ret == 0 && at < text.len; line++) {
+		const char *from = text.data + at, *end = memchr(from, '\n', text.len - at);
+		struct span s = {from, end ? (size_t)(end - from) : text.len - at};
+		at += s.n + 1;
+		if (s.n == 0)
+			continue;
+		/* Room doubles at each power of 2. */
+		if ((l->n & (l->n - 1)) == 0) {
+			struct config *grown =
+			    mem_resize(l->v, l->n ? 2 * l->n : 1, sizeof *grown, err);
+			if (!grown) {
+				ret = -1;
+				break;
+			}
+			l->v = grown;
+		}
+		if (config_parse(s, &l->v[l->n++], err) != 0)
+			ret = err_prefix(err, "'%s' line %zu", file, line);
+	}
+	buf_release(&text);
+	return ret;
+}
+
+bool config_list_has(const struct config_list *l, const struct config *c)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (config_same(&l->v[i], c))
+			return true;
+	return false;
+}
+
+void config_list_release(struct config_list *l)
+{
+	free(l->v);
+	*l = (struct config_list){0};
 }

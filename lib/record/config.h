@@ -50,4 +50,15 @@ bool config_same(const struct config *a, const struct config *b);
 /* The same but for ef_search: one build serves both. */
 bool config_same_build(const struct config *a, const struct config *b);
 
+/* A list of configs, as a file of JSON lines has it. */
+struct config_list {
+	struct config *v;
+	size_t n;
+};
+
+/* Read a file of at most 64 MiB, empty lines skipped; on failure it is to be released, too. */
+int config_list_read(struct config_list *l, const char *file, struct err *err) MUST_CHECK;
+bool config_list_has(const struct config_list *l, const struct config *c);
+void config_list_release(struct config_list *l);
+
 #endif

@@ -53,8 +53,8 @@ struct evalset_query *evalset_add(struct evalset *e, struct err *err)
 		err_set(err, ERR_DATA, "more than %d queries", EVALSET_MAX_QUERIES);
 		return NULL;
 	}
-	if (e->n == e->room) {
-		uint64_t room = e->room ? 2 * e->room : 64;
+	if (e->n >= e->room) {
+		uint64_t room = e->n ? 2 * e->n : 64;
 		struct evalset_query *query = mem_resize(e->query, room, sizeof *query, err);
 		if (!query)
 			return NULL;

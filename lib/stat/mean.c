@@ -115,6 +115,12 @@ uint64_t stat_needed(double mean, double lower, uint64_t n, double floor)
 	return needed < 1e15 ? (uint64_t)needed : (uint64_t)1e15;
 }
 
+uint64_t stat_provable(double floor, double mean, double alpha)
+{
+	double needed = floor <= 0 ? 1 : ceil(log(BETS / alpha) / divergence(mean, floor));
+	return needed < 1e15 ? (uint64_t)needed : (uint64_t)1e15;
+}
+
 double stat_mean_positive(const double *v, uint64_t n)
 {
 	double bet[BETS];

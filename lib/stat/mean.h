@@ -36,6 +36,13 @@ double stat_mean_lower_known(double mean, uint64_t n, double alpha);
 uint64_t stat_needed(double mean, double lower, uint64_t n, double floor);
 
 /*
+ * About how many values of 0 or 1 with such a mean prove with an error of ${alpha} that it is at least
+ * ${floor} (H. Chernoff's bound); with a mean of 1 the fewest that can prove it at all.  floor < mean
+ * <= 1.
+ */
+uint64_t stat_provable(double floor, double mean, double alpha);
+
+/*
  * Natural logarithm of the evidence that the mean of ${n} values in -1..1 is above 0: if it
  * is not, this exceeds log(1/alpha) with probability alpha at most.
  */

@@ -15,7 +15,9 @@
 uint32_t tune_reach(const struct tune_goal *g, const struct tune_build *b)
 {
 	double target = tune_goal_target(g);
-	uint32_t from = g->space.es.min;
+	/* Before its first point a curve tells nothing. */
+	uint32_t from = b->curve.n && b->curve.point[0].ef > g->space.es.min ? b->curve.point[0].ef
+									    : g->space.es.min;
 	for (size_t i = 0; i < b->curve.n; i++) {
 		const struct curve_point *p = &b->curve.point[i];
 		if (p->ef < g->space.es.min)
@@ -128,6 +130,15 @@ static void consider(struct tune_choice *out, enum tune_verdict v, const struct 
 	out->n = at + moved + 1;
 }
 
+/* Whether a build is one of the space's, at some ef_search. */
+static bool in_space(const struct tune_goal *g, const struct tune_build *b)
+{
+	struct config c = b->config;
+	struct err ignored;
+	c.ef_search = g->space.es.min;
+	return !c.rung && tune_space_check(&g->space, &c, &ignored) == 0;
+}
+
 /* Every ef_search of a build that may be the answer: the least that reaches, and those timed. */
 static void consider_build(const struct tune_goal *g, const struct tune_law *law,
 			   const struct tune_build *b, bool timed_only, struct tune_choice *out)
@@ -146,6 +157,16 @@ static void consider_build(const struct tune_goal *g, const struct tune_law *law
 	struct curve_point p = curve_at(&b->curve, reach ? reach : g->space.es.max);
 	struct tune_candidate c = candidate(g, law, b, &b->curve, &p);
 	consider(out, judge(g, &c), &c);
+}
+
+enum tune_verdict tune_decide_build(const struct tune_goal *g, const struct tune_law *law,
+				    const struct tune_build *b, struct tune_candidate *out)
+{
+	struct tune_choice one = {.verdict = TUNE_NOTHING};
+	consider_build(g, law, b, false, &one);
+	if (one.n)
+		*out = one.best[0];
+	return one.verdict;
 }
 
 /* ---- words ---- */
@@ -171,7 +192,18 @@ static void advise_impossible(const struct tune_goal *g, const struct tune_candi
 			 "a greater ef_search than %u would come nearer", g->space.es.max);
 }
 
-static void word(const struct tune_goal *g, struct tune_choice *out)
+/* The fewest queries that would prove one of those that are met on average; 0: no number would. */
+static uint64_t fewest_needed(const struct tune_choice *c)
+{
+	uint64_t least = 0;
+	for (size_t i = 0; i < c->n; i++)
+		if (c->best[i].queries_needed && (!least || c->best[i].queries_needed < least))
+			least = c->best[i].queries_needed;
+	return least;
+}
+
+/* ${needed}: queries */
+static void word(const struct tune_goal *g, uint64_t needed, struct tune_choice *out)
 {
 	const struct tune_candidate *c = &out->best[0];
 	double target = tune_goal_target(g);
@@ -188,10 +220,10 @@ static void word(const struct tune_goal *g, struct tune_choice *out)
 		snprintf(out->reason, sizeof out->reason,
 			 "%llu queries prove no more than %.3f of %.3f",
 			 (unsigned long long)c->build->queries, c->lower, target);
-		if (c->queries_needed)
+		if (needed)
 			snprintf(out->advice, sizeof out->advice,
 				 "%llu queries are needed, or aim for %.2f",
-				 (unsigned long long)c->queries_needed, floor(c->lower * 100) / 100);
+				 (unsigned long long)needed, floor(c->lower * 100) / 100);
 		break;
 	case TUNE_IMPOSSIBLE:
 		snprintf(out->reason, sizeof out->reason,
@@ -210,14 +242,15 @@ int tune_decide(const struct tune_history *h, const struct tune_goal *g, bool ti
 	struct tune_law law = tune_law_fit(h);
 	*out = (struct tune_choice){.verdict = TUNE_NOTHING};
 	for (size_t i = 0; i < h->n; i++)
-		if (!h->build[i].config.rung)
+		if (in_space(g, &h->build[i]))
 			consider_build(g, &law, &h->build[i], timed_only, out);
+	uint64_t needed = fewest_needed(out);
 	size_t n = out->n ? 1 : 0;
 	while (out->verdict != TUNE_IMPOSSIBLE && n < out->n &&
 	       out->best[n].cost <= FINAL * out->best[0].cost)
 		n++;
 	out->n = n;
-	word(g, out);
+	word(g, needed, out);
 	return 0;
 }
 

@@ -39,6 +39,14 @@ struct tune_choice {
 uint32_t tune_reach(const struct tune_goal *g, const struct tune_build *b);
 
 /*
+ * The same for one build, of all that its Trials and its curve tell; ${law}: fitted to the history.
+ * TUNE_NOTHING: ${out} is not set.  A rung is treated as any other.
+ */
+struct tune_law;
+enum tune_verdict tune_decide_build(const struct tune_goal *g, const struct tune_law *law,
+				    const struct tune_build *b, struct tune_candidate *out);
+
+/*
  * The cheapest config that meets the goal, among all that the history knows.  ${timed_only}: only
  * ef_search that a Trial has measured; else the least that the curve of each build allows.
  */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tune/model_internal.h"
+#include "tune/untimed_internal.h"
 
 static int egreedy_next(struct tune_history *h, const struct tune_goal *g,
 			struct tune_proposal *out, struct err *err)
@@ -20,9 +21,10 @@ static int egreedy_next(struct tune_history *h, const struct tune_goal *g,
 
 const struct tune_strategy tune_strategies[] = {
     {"egreedy", "the original's: around the champion, or anywhere with a chance of 1/4",
-     egreedy_next},
-    {"model", "the build with the greatest expected saving for its price", tune_model_next},
-    {NULL, NULL, NULL},
+     false, egreedy_next},
+    {"model", "the build with the greatest expected saving for its price", true, tune_model_next},
+    {"untimed", "what is the cheapest by its curve alone", true, tune_untimed_next},
+    {NULL, NULL, false, NULL},
 };
 
 const struct tune_strategy *tune_strategy_find(const char *name, struct err *err)
@@ -32,6 +34,6 @@ const struct tune_strategy *tune_strategy_find(const char *name, struct err *err
 		s++;
 	if (s->name)
 		return s;
-	err_set(err, ERR_USAGE, "unknown strategy '%s', expected egreedy or model", name);
+	err_set(err, ERR_USAGE, "unknown strategy '%s', expected egreedy, model or untimed", name);
 	return NULL;
 }

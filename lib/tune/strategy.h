@@ -20,6 +20,7 @@ struct tune_proposal {
  */
 struct tune_strategy {
 	const char *name, *about;
+	bool by_curve; /* one Trial of a build with its curve tells all of it */
 	int (*next)(struct tune_history *h, const struct tune_goal *g, struct tune_proposal *out,
 		    struct err *err);
 };
