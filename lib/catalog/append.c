@@ -262,7 +262,7 @@ int catalog_dataset_append(struct catalog *c, const struct dataset_append *a,
 	if (a->rows->rows == 0)
 		return err_set(err, ERR_DATA, "there are no rows to append");
 	if (!a->rows->id_end)
-		return err_set(err, ERR_DATA, "the rows have no ids, which a dataset needs");
+		return err_set(err, ERR_DATA, "the rows have no ids, which a dataset needs: say --ids FILE, an id a line");
 	if (digest_rows(a->rows, &ignored, err) != 0)
 		return -1;
 	/* One lock whatever the bucket, so that two first batches cannot go to two of them.
