@@ -42,7 +42,8 @@ int main(int argc, char **argv)
 	int status = 0;
 	cli_parse(&cli, argc, argv, 0, SIZE_MAX);
 	c.warn = cli_warn_to(&cli);
-	int ret = catalog_open(&c, cli_store(o.store), true, &err);
+	/* Where there is no store, no index is registered: a plain no. */
+	int ret = catalog_open(&c, cli_store(o.store), cli.n_operands == 0, &err);
 	if (ret == 0 && cli.n_operands == 0)
 		ret = catalog_index_list(&c, &all, &err);
 	if (ret != 0)

@@ -89,8 +89,8 @@ static int get(struct catalog *c, const char *index, struct promotion *p, struct
 /* What the unattended are not to promote again, see promotion_rolled_back(). */
 static void print_rolled_back(const struct promotion *p)
 {
-	struct json_out j = {.b = &cli_out.b};
 	for (size_t i = 0; i < p->n_rolled_back; i++) {
+		struct json_out j = {.b = &cli_out.b};
 		const struct promotion_entry *e = p->rolled_back[i];
 		if (o.rolled_back[0] && e->vectors_digest.p &&
 		    !scan_text_is(e->vectors_digest, span_of(o.rolled_back)))

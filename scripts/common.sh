@@ -4,6 +4,9 @@ set -eu
 LC_ALL=C
 export LC_ALL
 { true <&0; } 2>/dev/null || exec </dev/null
+# Why the script ends is said where its messages go, though those of a program may be kept in a
+# file or hidden meanwhile.
+if { true >&2; } 2>/dev/null; then exec 6>&2; else exec 6>/dev/null; fi
 
 # The programs are beside the script, or beside what it is a link to, or in PATH.
 P='@PROGPREFIX@'
@@ -79,7 +82,7 @@ note() {
 die() {
 	status=$1
 	shift
-	say "$*"
+	say "$*" 2>&6
 	exit "$status"
 }
 
@@ -89,9 +92,7 @@ misuse() {
 	exit 2
 }
 
-# stop SIGNAL: which may come while stderr is hidden from the shell, see run
 stop() {
-	{ true >&7; } 2>/dev/null && exec 2>&7
 	die 5 "ended by SIG$1"
 }
 
@@ -120,11 +121,11 @@ ended() {
 # run PROGRAM [ARGUMENT...]: unlike a plain command it ends at once when the script is to end, and
 # the script ends with status 6 and a message if it was killed.
 run() {
-	{ "$@" <&8 8<&- 9>&- & } 8<&0
+	{ "$@" <&8 8<&- 9>&- 6>&- & } 8<&0
 	child=$!
 	[ -z "$tmp" ] || echo "$child" 2>/dev/null >"$tmp/child" || :
 	# The shell has its own word for how a program was killed.
-	{ wait "$child"; } 7>&2 2>/dev/null && status=0 || status=$?
+	{ wait "$child"; } 2>/dev/null && status=0 || status=$?
 	child=
 	[ -z "$tmp" ] || rm -f "$tmp/child"
 	[ "$status" -le 6 ] || ended "${1##*/}" "$status"
@@ -134,7 +135,7 @@ run() {
 # maybe PROGRAM [ARGUMENT...]: run it; that it answers with "no" (status 1) is no failure, and
 # prints nothing.
 maybe() {
-	answer=$(run "$@" 2>/dev/null) && status=0 || status=$?
+	answer=$(exec 6>/dev/null && run "$@" 2>/dev/null) && status=0 || status=$?
 	case $status in
 	0) [ -z "$answer" ] || printf '%s\n' "$answer" ;;
 	1) ;;

@@ -21,7 +21,7 @@ says "bad value '1' for --m: expected a whole number in 2..512" "with its range"
 status 2 "a number with letters" hnsw-build -m 16x x -o y
 status 2 "a sign" hnsw-build -m -16 x -o y
 status 2 "an unknown name" hnsw-build --metric euclid x -o y
-says "expected one of l2, cosine, ip" "with those that there are"
+says "expected one of l2, euclidean, cosine, angular, ip" "with those that there are"
 status 2 "no operand" hnsw-build -o y
 status 2 "one operand too many" trial-list a b
 vectors 20 4 1 >v.jsonl

@@ -62,6 +62,8 @@ check "those of equal data do" promote --trust-stored --if-better data p5
 rollback data >out
 status 1 "a rolled-back config is not promoted unattended" promote --unattended data p5
 says "this config was rolled back on the same vectors" "which is said"
+check "all that were rolled back, a line each" "promote --no-pin data p2 >o2 && rollback data >o2 && promoted --rolled-back '' data | jq -c .ef_construction | tr '\n' ' ' | grep -qx '84 81 '"
+check "or on these vectors" "promoted --rolled-back 1 data | jq -c .ef_construction | grep -qx 84"
 check "by a person it may" promote data p5
 check "on other vectors it may" "rollback data >o2; trial q2 84 30 0.99 500 data ',$d2' | trial-append data >o2; promote --unattended data q2"
 

@@ -1,12 +1,12 @@
 #!/bin/sh
-# The table "every system of the original" in README: each command in it works, in its order.
+# The list of hnsw-original(7): each command in it works, in its order.
 . "$(dirname "$0")/lib.sh"
 
 vectors 300 8 1 >vectors.jsonl
 vectors 3 8 2 q >queries.jsonl
 echo '{"id":"a","text":"some text"}' >texts.jsonl
-sed -n '/^## Every system/,/^## What/s/^| \(.*\) | `\(.*\)` |$/\1\t\2/p' "$root/README.md" >table
-check "the table is there" "test \$(wc -l <table) -ge 25"
+awk '/^\.It / { system_ = substr($0, 5) } /^\.Dl / { print system_ "\t" substr($0, 5) }' "$root/man/hnsw-original.7" >table
+check "the list is there" "test \$(wc -l <table) -ge 25"
 tab=$(printf '\t')
 while IFS=$tab read -r system command; do
 	program=${command%% *}
@@ -25,6 +25,6 @@ while IFS=$tab read -r system command; do
 	esac
 done <table
 : >>absent
-check "every program of the table but the agent is there" "! grep -v '^autotune-agent\$' absent"
-check "what they did is what the table says" "promoted --full docs | jq -e '.current.promoted_by == \"autotune\" and (.rolled_back | length) == 1' && index-list docs | jq -e '.bucket == \"archive\"' && trial-list docs | test \$(wc -l) -ge 5"
+check "every program of the list but the agent is there" "! grep -v '^autotune-agent\$' absent"
+check "what they did is what the list says" "promoted --full docs | jq -e '.current.promoted_by == \"autotune\" and (.rolled_back | length) == 1' && index-list docs | jq -e '.bucket == \"archive\"' && trial-list docs | test \$(wc -l) -ge 5"
 finish

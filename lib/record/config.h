@@ -56,7 +56,7 @@ struct config_list {
 	size_t n;
 };
 
-/* Read a file of at most 64 MiB, empty lines skipped; on failure it is to be released, too. */
+/* Add those of a file of at most 64 MiB, empty lines skipped; on failure it is to be released, too. */
 int config_list_read(struct config_list *l, const char *file, struct err *err) MUST_CHECK;
 bool config_list_has(const struct config_list *l, const struct config *c);
 void config_list_release(struct config_list *l);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Text that comes line by line: lines as such, with marks and line ends of all kinds; ids of
- * vectors; texts to embed; Trials from a pipe.  The first byte is the kind, the rest is the file.
+ * vectors; texts to embed; Trials from a pipe; configs.  The first byte is the kind, the rest is
+ * the file.
  */
 #include <fcntl.h>
 
@@ -112,11 +113,21 @@ static void trials(const uint8_t *data, size_t size)
 	MUST(n[1] <= n[0]);
 }
 
+static void configs(const uint8_t *data, size_t size)
+{
+	struct config_list l = {0};
+	struct err err;
+	if (config_list_read(&l, fuzz_file(data, size), &err) == 0)
+		for (size_t i = 0; i < l.n; i++)
+			MUST(config_list_has(&l, &l.v[i]));
+	config_list_release(&l);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size == 0)
 		return 0;
-	switch (data[0] % 5) {
+	switch (data[0] % 6) {
 	case 0:
 		lines(data + 1, size - 1);
 		break;
@@ -129,8 +140,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 3:
 		texts(data + 1, size - 1, false);
 		break;
-	default:
+	case 4:
 		trials(data + 1, size - 1);
+		break;
+	default:
+		configs(data + 1, size - 1);
 	}
 	return 0;
 }
