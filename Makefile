@@ -69,7 +69,7 @@ cmd_src := $(sort $(wildcard cmd/*.c))
 bench_src := $(sort $(wildcard tests/bench/*.c))
 unit_src := $(sort $(wildcard tests/unit/*.c))
 fuzz_src := $(sort $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
-scripts := autotune activate index-status trial-plot
+scripts := autotune activate index-status recall-watch trial-plot
 programs := $(cmd_src:cmd/%.c=%) $(scripts)
 man_pages := $(sort $(wildcard man/*.[157]))
 

@@ -12,6 +12,7 @@
 #include "eval/given.h"
 #include "eval/idmap.h"
 #include "eval/make.h"
+#include "eval/querylog.h"
 #include "stat/mean.h"
 
 #define DEFAULT_K 10
@@ -19,7 +20,7 @@
 
 static struct {
 	const char *output, *save, *index, *queries, *texts, *hold_out, *refresh, *info, *store;
-	const char *from, *answers;
+	const char *from, *from_log, *answers;
 	uint32_t k, threads;
 	uint64_t count, seed;
 	int metric;
@@ -38,8 +39,8 @@ static const struct cli_opt opts[] = {
     {0, "index", "NAME", "the index it is for", CLI_STR, &o.index, 0, 0, NULL},
     {'k', "k", "K", "answers a query (default 10)", CLI_U32, &o.k, 1, EVALSET_MAX_K, NULL},
     {'N', "count", "N",
-     "queries (default: all of --queries or --texts; else a sample of 1000, at most half the rows); "
-     "refresh: add rows to a sample until it has so many",
+     "queries (default: all of --queries or --texts; else the newest 1000 of a log, or a sample of "
+     "1000, at most half the rows); refresh: add rows to a sample until it has so many",
      CLI_U64, &o.count, 1, EVALSET_MAX_QUERIES, NULL},
     {0, "queries", "FILE", "take the queries from a file of vectors", CLI_STR, &o.queries, 0, 0,
      NULL},
@@ -49,6 +50,8 @@ static const struct cli_opt opts[] = {
     {0, "from", "FILE",
      "take queries and answers from an HDF5 file of ann-benchmarks; vectors too, if none are named",
      CLI_STR, &o.from, 0, 0, NULL},
+    {0, "from-log", "FILE", "take the newest queries of a log that hnsw-search --log keeps", CLI_STR,
+     &o.from_log, 0, 0, NULL},
     {0, "texts", "FILE", "take the queries from JSONL texts, {\"id\":...,\"text\":...}", CLI_STR,
      &o.texts, 0, 0, NULL},
     CLI_OPTS_EMBED(o.embed),
@@ -79,7 +82,7 @@ static struct cli cli = {
     .about =
 	"Make an eval set: queries with their exact nearest neighbours among VECTORS (files, or\n"
 	"the name of a registered index or of a dataset).  Queries are sampled from VECTORS\n"
-	"unless --queries or --texts gives them; a sampled one is no answer to itself.",
+	"unless --queries, --from-log or --texts gives them; a sampled one is no answer to itself.",
     CLI_OPTS(opts),
 };
 
@@ -202,6 +205,24 @@ static int from_file(struct evalset *e, struct err *err)
 	return ret;
 }
 
+static int from_log(struct evalset *e, const struct vec_set *set, struct err *err)
+{
+	bool in = strcmp(o.from_log, "-") == 0;
+	struct query_log log = {.fd = in ? 0 : io_open_input(o.from_log, err),
+				.name = in ? "stdin" : o.from_log,
+				.in = {.column = o.in.column, .id_column = o.in.id_column},
+				.dim = set->dim,
+				.keep = o.count ? o.count : DEFAULT_SAMPLE,
+				.warn = cli_warn_to(&cli)};
+	int ret = log.fd < 0 ? -1
+		  : set->rows == 0
+		      ? err_set(err, ERR_DATA, "there are no vectors to answer the queries with")
+		      : evalset_from_log(e, &log, err);
+	if (log.fd > 0)
+		close(log.fd);
+	return ret;
+}
+
 /* Where the vectors come from: of a name what is kept of its dataset, of files what is kept of that
  * of the index that the eval set is for, if it is known. */
 static int find_known(struct operands *operands, const char *const *vectors, size_t n,
@@ -311,11 +332,15 @@ static int complete(struct evalset *e, const struct vec_set *set, struct err *er
 
 static int make_queries(struct evalset *e, struct vec_set *set, struct err *err)
 {
-	if (o.queries)
-		return from_file(e, err);
-	if (o.texts)
-		return from_texts(e, set, err);
-	return o.hold_out ? hold_out(e, set, err) : sample(e, set, err);
+	int ret = o.queries    ? from_file(e, err)
+		  : o.from_log ? from_log(e, set, err)
+		  : o.texts    ? from_texts(e, set, err)
+		  : o.hold_out ? hold_out(e, set, err)
+			       : sample(e, set, err);
+	e->query_source = o.queries || o.texts ? QUERIES_GIVEN
+			  : o.from_log	       ? QUERIES_LOGGED
+					       : QUERIES_SAMPLED;
+	return ret;
 }
 
 /* ---- answers that are given ---- */
@@ -426,6 +451,11 @@ static int print_info(struct operands *operands, struct evalset *e, struct err *
 	json_kv_cstr(&j, "index_name", e->index_name ? e->index_name : "");
 	json_kv_u64(&j, "k", e->k);
 	json_kv_u64(&j, "queries", e->n);
+	json_key(&j, "query_source");
+	if (e->query_source == QUERIES_UNKNOWN)
+		json_null(&j);
+	else
+		json_str(&j, span_of(query_source_names[e->query_source]));
 	json_kv_u64(&j, "dimensions", e->dim);
 	json_key(&j, "ground_truth_built");
 	json_bool(&j, e->truth_built);
@@ -440,6 +470,7 @@ static int print_info(struct operands *operands, struct evalset *e, struct err *
 static int check_output(const char *output, const struct vec_set *set, struct err *err)
 {
 	if (io_check_output(output, o.queries, err) != 0 ||
+	    io_check_output(output, o.from_log, err) != 0 ||
 	    io_check_output(output, o.texts, err) != 0)
 		return -1;
 	return vec_set_check_output(set, output, err);
@@ -456,11 +487,12 @@ static int check_outputs(const struct vec_set *set, struct err *err)
 
 static void check_options(void)
 {
-	int sources = !!o.queries + !!o.texts + !!o.hold_out + !!o.refresh + !!o.info + !!o.from;
+	int sources = !!o.queries + !!o.texts + !!o.hold_out + !!o.refresh + !!o.info + !!o.from +
+		      !!o.from_log;
 	struct err err;
 	if (sources > 1)
-		cli_usage(&cli, "only one of --queries, --from, --texts, --hold-out, --refresh and "
-				"--info can be meant");
+		cli_usage(&cli, "only one of --queries, --from, --from-log, --texts, --hold-out, "
+				"--refresh and --info can be meant");
 	if (o.answers && !o.queries)
 		cli_usage(&cli, "--answers are those of --queries");
 	if (o.save && o.output)
@@ -503,6 +535,14 @@ static int open_refreshed(struct operands *operands, struct evalset *e, uint32_t
 	if (*n_vectors == 0)
 		cli_usage(&cli, "'%s' names no index: say which vectors", o.refresh);
 	return 0;
+}
+
+/* What was measured on such queries is no promise to users. */
+static void remark_on_source(const struct evalset *e)
+{
+	if (e->query_source == QUERIES_SAMPLED)
+		cli_note(&cli, "queries sampled from the data flatter: recall with queries of users "
+			       "may be lower; give them with --queries or --from-log");
 }
 
 /* ERR_NO if it is to grow, and cannot. */
@@ -585,6 +625,7 @@ int main(int argc, char **argv)
 	const char *const *vectors = cli.operand;
 	size_t n_vectors = cli.n_operands;
 	uint32_t known_k = 0;
+	uint64_t known_n = 0;
 	bool save = o.save != NULL;
 	int ret = -1;
 	if (o.info) {
@@ -615,6 +656,7 @@ int main(int argc, char **argv)
 	if (!o.refresh &&
 	    (make_queries(&e, &set, &err) != 0 || describe(&e, meta.index_name, &err) != 0))
 		goto out;
+	known_n = e.n;
 	if (o.refresh && (complete(&e, &set, &err) != 0 ||
 			  enlarge(&e, &set, &err) != 0))
 		goto out;
@@ -652,6 +694,8 @@ int main(int argc, char **argv)
 			 (unsigned long long)set.rows, how.reused  ? ": answers known already"
 			 : o.answers ? ": answers given, and checked"
 				     : "");
+	if (ret == 0 && (!o.refresh || e.n > known_n))
+		remark_on_source(&e);
 out:
 	evalset_release(&e);
 	embedding_release(&known);

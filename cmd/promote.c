@@ -99,6 +99,17 @@ static enum promotion_pin choose_pin(void)
 					: PROMOTION_PINNED_WITHOUT_GOAL;
 }
 
+/* What is proven of rows of the data is not proven of what users look for; said once. */
+static void remark_on_source(const struct trial *t)
+{
+	static bool said;
+	if (said || query_source_parse(t->query_source) != QUERIES_SAMPLED)
+		return;
+	said = true;
+	cli_note(&cli, "measured with queries sampled from the data: recall with queries of users may "
+		       "be lower (see evalset --from-log)");
+}
+
 static int promote(struct catalog *c, const struct catalog_index *x, const struct trial *t,
 		   struct err *err)
 {
@@ -117,7 +128,10 @@ static int promote(struct catalog *c, const struct catalog_index *x, const struc
 	    .prove = o.prove,
 	    .dry_run = o.dry_run,
 	};
-	return catalog_promote(c, x, &r, &cli_out.b, err);
+	int ret = catalog_promote(c, x, &r, &cli_out.b, err);
+	if (ret == 0 && !o.dry_run)
+		remark_on_source(t);
+	return ret;
 }
 
 /* The index, which stays where it is until it is released. */

@@ -75,6 +75,62 @@ check "not by another metric" "evalset --metric ip --refresh l2.json -o again.js
 check "not with other ids" "jq -c '.id = \"z\" + .id' v.jsonl >renamed.jsonl; evalset --refresh l2.json -o again.json renamed.jsonl 2>note && ! grep -q 'known already' note && jq -e '.queries[0].ground_truth[0] | startswith(\"z\")' again.json"
 check "not with other vectors" "sed '\$d' v.jsonl | evalset --refresh l2.json -o again.json - 2>note && ! grep -q 'known already' note"
 
+# ---- where queries come from ----
+same sampled "a sample is known as one" "evalset -N 20 -o sampled.json v.jsonl 2>note && jq -r .query_source sampled.json"
+check "and remarked on" "grep -F 'queries sampled from the data flatter' note"
+check "not with -q" "evalset -q -N 20 v.jsonl 2>note >out.n && test ! -s note"
+same sampled "what is held out is sampled, too" "evalset -N 20 --hold-out rest2.jsonl v.jsonl 2>note | jq -r .query_source && grep -qF 'sampled from the data' note"
+same given "queries of a file are given" "evalset --queries q.jsonl v.jsonl 2>note | jq -r .query_source && ! grep -F 'sampled from' note"
+same given "texts, too" "embed --embedder hash:64 t.jsonl | evalset -q --texts t.jsonl - | jq -r .query_source"
+same log "those of a log are of one" "evalset --from-log q.jsonl -o logged.json v.jsonl 2>note && jq -r .query_source logged.json && ! grep -F 'sampled from' note"
+for source in sampled given log null; do
+	jq -c --arg s $source 'if $s == "null" then del(.query_source) else .query_source = $s end' sampled.json >s.json
+	same "$(jq -Rc 'if . == "null" then null else . end' <<-END
+		$source
+	END
+	)" "--info: $source" "evalset --info s.json | jq -c .query_source"
+	check "a refresh keeps it: $source" "evalset --refresh s.json v.jsonl 2>note | jq -c .query_source >got && evalset --info s.json | jq -c .query_source | cmp - got && ! grep -F 'sampled from' note"
+	check "it is in no digest: $source" "evalset --info s.json | jq -r .eval_digest >a; evalset --info sampled.json | jq -r .eval_digest | cmp - a"
+done
+same sampled "what is enlarged by sampling is sampled" "jq -c 'del(.query_source)' sampled.json >s.json; evalset -N 40 --refresh s.json v.jsonl 2>note | jq -r .query_source && grep -qF 'sampled from the data' note"
+status 1 "no rows are added to what is given" "jq -c '.query_source = \"given\"' sampled.json >s.json; evalset -N 40 --refresh s.json v.jsonl"
+status 3 "a source that is none" "jq -c '.query_source = \"x\"' sampled.json >s.json; evalset --info s.json"
+says "expected query_source sampled, given or log" "which is said"
+status 3 "nor a number" "jq -c '.query_source = 1' sampled.json >s.json; evalset --info s.json"
+
+# ---- a log ----
+check "the queries of a log, oldest first" "evalset -q --from-log q.jsonl v.jsonl | jq -c '[.queries[] | {id, vector: .query_embedding}]' >a; jq -sc '[.[] | {id, vector}]' q.jsonl | cmp - a"
+for n in 1 7 29 30 31; do
+	check "the newest $n" "evalset -q -N $n --from-log q.jsonl v.jsonl | jq -c '[.queries[] | {id, vector: .query_embedding}]' >a; tail -n $n q.jsonl | jq -sc '[.[] | {id, vector}]' | cmp - a"
+done
+check "1000 by default, on stdin" "cat v.jsonl | evalset -q --from-log - v.jsonl | jq -r '.queries[].id' >a; tail -n 1000 v.jsonl | jq -r .id | cmp - a"
+check "with other members, or without an id" "jq -c '{at: [1, {}], id, user: null, vector}' q.jsonl >l; head -n 2 q.jsonl | jq -c .vector >>l; evalset -q --from-log l v.jsonl | jq -c '[.queries[].id] | .[0], .[29:]' >a; printf '\"q0\"\n[\"q29\",\"31\",\"32\"]\n' | cmp - a"
+check "under another key" "sed 's/\"vector\"/\"e\"/' q.jsonl >l; sed 's/\"vector\"/\"e\"/' v.jsonl >ve; evalset -q --key e --from-log l --format jsonl ve | jq -e '.queries | length == 30'"
+# Lines torn by crashes, which the log goes on after; bytes that are no text; ids that are none.
+{
+	head -n 5 q.jsonl
+	printf '{"id":"torn","vector":[0.1,0.2\n'
+	sed -n 6,9p q.jsonl
+	printf '\376\377\000\001\n\0\0\0\n\n   \n{"id":"no vector"}\n{"id":"\377","vector":[1,2,3,4,5,6,7,8]}\n{"id":"big","vector":[1e99,2,3,4,5,6,7,8]}\n'
+	printf '[1,2,3]\n[]\n'
+	sed -n 10,30p q.jsonl
+	printf '{"id":"q30","vector":[0.5'
+} >torn
+check "what is torn is left out" "evalset -q --from-log torn v.jsonl | jq -r '.queries[].id' >a; jq -r .id q.jsonl | cmp - a"
+says "'torn': 8 of 39 lines left out, malformed; the first: line 6: " "counted, with the first"
+says "'torn': 1 of 39 lines left out, of another dimension; the first: line 18: has dimension 3, expected 8" "and those of another dimension"
+status 3 "a log of another dimension" "vectors 5 3 1 >l; evalset --from-log l v.jsonl"
+says "'l' has no query of dimension 8: line 1: has dimension 3, expected 8" "which is said"
+status 3 "a log of nothing but torn lines" "printf '[1,2\n{' >l; evalset --from-log l v.jsonl"
+says "'l' has no query of dimension 8: line 1: " "which is said"
+status 3 "an empty log" "evalset --from-log - v.jsonl </dev/null"
+says "'stdin' has no queries" "which is said"
+status 6 "no log" evalset --from-log nowhere v.jsonl
+status 2 "a log and a file of queries" evalset --from-log q.jsonl --queries q.jsonl v.jsonl
+status 2 "an output over the log" "cp q.jsonl l; evalset --from-log l -o l v.jsonl"
+check "which is as it was" "cmp l q.jsonl"
+check "memory for the newest alone" "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do cat v.jsonl v.jsonl v.jsonl v.jsonl; done >long && evalset -q -v -N 10 --from-log - q.jsonl <long 2>note | jq -e '.queries | length == 10'"
+
 # ---- what does not fit ----
 head -n 1499 v.jsonl | hnsw-build --metric l2 - -o less.hnsw >out
 status 3 "answers that belong to other vectors" hnsw-bench less.hnsw l2.json
@@ -95,6 +151,16 @@ status 3 "another index's build record" "jq -c '.graph_digest = \"0\"' i.json >o
 status 3 "no build record" "echo '{}' >e.json; hnsw-bench e.json l2.json"
 status 6 "a record of a file that is gone" "jq -c '.index = \"./gone.hnsw\"' i.json | hnsw-bench - l2.json"
 check "answers that the index has not count as missed" "jq -c '.queries[].ground_truth = [\"nobody\"] | .vectors_digest = null' l2.json >nobody.json; hnsw-bench -q --seconds 0 i.hnsw nobody.json | jq -e '.metrics.recall_at_k == 0'"
+
+for source in sampled given null; do
+	jq -c --arg s $source 'if $s == "null" then del(.query_source) else .query_source = $s end' l2.json >s.json
+	check "a Trial says where its queries come from: $source" "hnsw-bench -q --seconds 0 --index x i.json s.json >t.$source && jq -r .query_source t.$source | grep -qx $source"
+	check "and keeps it in a journal" "trial-append x <t.$source >out.n && trial-list x | tail -n 1 | cmp - t.$source"
+	check "promote says it of sampled ones alone: $source" "promote --by me x \$(jq -r .id t.$source) 2>note >out.n && test \$(grep -c 'measured with queries sampled from the data' note) -eq \$(test $source = sampled && echo 1 || echo 0)"
+done
+check "once" "cat t.sampled t.sampled | jq -c '.id += \"\(input_line_number)\"' >two; promote --by me x <two 2>note >out.n && test \$(grep -c 'sampled from the data' note) -eq 1"
+check "and not with -q" "promote -q --by me x <two 2>note >out.n && test ! -s note"
+check "so does an explanation" "trial-best --target-recall 0.001 --explain - <t.sampled >out.n && grep -F 'The queries are sampled from the data' out.n && trial-best --target-recall 0.001 --explain - <t.given >out.n && ! grep -F 'sampled' out.n"
 
 # ---- the curve: one pass gives what a pass for each ef_search gives ----
 vectors 3000 24 7 >cb.jsonl

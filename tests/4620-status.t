@@ -19,6 +19,12 @@ index-add --eval-set e d >out 2>err
 check "the eval set is not there" "index-status | grep -F '  eval set  e, which is not there yet'"
 next "evalset --save e d" "next: make it"
 evalset -q -N 20 --save e d >out
+check "where its queries come from" "index-status d | grep -Fx '  eval set  e: 20 queries, sampled from the data' && index-status --json d | jq -e '.eval_set.query_source == \"sampled\"'"
+for source in 'given: 20 queries, given' 'log: 20 queries, from a log' ': 20 queries'; do
+	jq -c --arg s "${source%%:*}" 'if $s == "" then del(.query_source) else .query_source = $s end' store/primary/_hnsw_evals/e.json >e2 && cp store/primary/_hnsw_evals/e.json e1 && cp e2 store/primary/_hnsw_evals/e.json
+	check "or '${source%%:*}'" "index-status d | grep -Fx '  eval set  e: ${source#*: }'"
+	cp e1 store/primary/_hnsw_evals/e.json
+done
 next "autotune d" "next: tune"
 autotune -q --min-recall 0 --by winner --grid 20/20 d >out 2>err || autotune -q --min-recall 0 --grid 20/20 d >out
 check "one Trial, nothing served" "index-status d >s && grep -E '^  trials    1, the last ....-..-..T..:..:..Z' s && grep -F '  served    nothing' s"

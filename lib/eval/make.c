@@ -204,7 +204,8 @@ static int sampled_ids(const struct evalset *e, struct idset *ids, struct err *e
 {
 	for (uint64_t i = 0; i < e->n; i++) {
 		const struct evalset_query *q = &e->query[i];
-		if (!q->has_vector || !q->exclude || strcmp(q->exclude, q->id) != 0)
+		if (e->query_source > QUERIES_SAMPLED || !q->has_vector || !q->exclude ||
+		    strcmp(q->exclude, q->id) != 0)
 			return err_set(err, ERR_NO,
 				       "the queries of eval set '%s' are no sample of the vectors, so "
 				       "there are no more of their kind",
@@ -248,6 +249,7 @@ int evalset_enlarge(struct evalset *e, const struct vec_set *set, uint64_t want,
 		if (!idset_has(&ids, vec_set_id(set, rows[i], tmp))) {
 			ret = add_row(e, set, rows[i], err);
 			e->truth_built = false;
+			e->query_source = QUERIES_SAMPLED;
 		}
 	}
 out:

@@ -35,7 +35,8 @@ uint32_t *evalset_sample(uint64_t seed, uint32_t rows, uint32_t count, struct er
 
 /*
  * Add further rows of a set, by a seeded sample, to an eval set whose queries are such rows, until it
- * has ${want} or all of them; its answers are then to be computed.  ERR_NO: its queries are not rows
+ * has ${want} or all of them; its queries are then known to be sampled, and its answers to be
+ * computed.  ERR_NO: its queries are not rows
  * that are no answers to themselves, so nothing of their kind can be added.
  */
 int evalset_enlarge(struct evalset *e, const struct vec_set *set, uint64_t want, uint64_t seed,

@@ -7,6 +7,16 @@
 
 #include "base/mem.h"
 
+const char *const query_source_names[QUERY_SOURCES] = {NULL, "sampled", "given", "log"};
+
+enum query_source query_source_parse(struct span name)
+{
+	for (int i = 1; i < QUERY_SOURCES; i++)
+		if (name.p && span_is(name, query_source_names[i]))
+			return (enum query_source)i;
+	return QUERIES_UNKNOWN;
+}
+
 void evalset_clear_truth(struct evalset_query *q)
 {
 	for (uint32_t i = 0; i < q->n_truth; i++)
@@ -290,6 +300,16 @@ static void scan_digest(struct scan *s, char out[static DIGEST_TEXT_MAX])
 		memcpy(out, v.p, v.n);
 }
 
+static void scan_query_source(struct scan *s, struct evalset *e)
+{
+	struct span v;
+	if (scan_null(s) || !scan_string(s, &v))
+		return;
+	e->query_source = query_source_parse(v);
+	if (e->query_source == QUERIES_UNKNOWN)
+		scan_fail(s, "expected query_source sampled, given or log");
+}
+
 int evalset_parse(struct evalset *e, struct span text, struct err *err)
 {
 	struct scan s;
@@ -317,6 +337,8 @@ int evalset_parse(struct evalset *e, struct span text, struct err *err)
 				scan_digest(&s, e->ids_digest);
 			else if (span_is(key, "truth_digest"))
 				scan_digest(&s, e->truth_digest);
+			else if (span_is(key, "query_source"))
+				scan_query_source(&s, e);
 			else if (span_is(key, "metric")) {
 				if (!scan_null(&s) && scan_string(&s, &v)) {
 					e->has_metric = vec_metric_parse(v, &e->metric) == 0;
@@ -397,6 +419,8 @@ void evalset_write(struct buf *out, const struct evalset *e)
 		json_kv_cstr(&j, "truth_digest", e->truth_digest);
 	if (e->has_metric)
 		json_kv_cstr(&j, "metric", vec_metric_name(e->metric));
+	if (e->query_source != QUERIES_UNKNOWN)
+		json_kv_cstr(&j, "query_source", query_source_names[e->query_source]);
 	extra_write(&j, &e->extra);
 	json_close(&j, '}');
 	buf_addc(out, '\n');

@@ -13,6 +13,19 @@
 #define EVALSET_MAX_K 1000
 #define EVALSET_MAX_QUERIES 10000000
 
+/* Where the queries of an eval set come from; QUERIES_UNKNOWN: its record does not say. */
+enum query_source {
+	QUERIES_UNKNOWN,
+	QUERIES_SAMPLED, /* rows of the data, held out or not */
+	QUERIES_GIVEN,	 /* by whoever made it */
+	QUERIES_LOGGED,	 /* by users: of a log */
+	QUERY_SOURCES
+};
+extern const char *const query_source_names[QUERY_SOURCES]; /* NULL: unknown */
+
+/* What a record says; what is none of the names is not known. */
+enum query_source query_source_parse(struct span name);
+
 struct evalset_query {
 	char *id;
 	char *text;    /* NULL or "": none; written as "" */
@@ -39,6 +52,7 @@ struct evalset {
 	char truth_digest[DIGEST_TEXT_MAX];
 	bool has_metric;
 	enum vec_metric metric;
+	enum query_source query_source;
 	struct extra extra;
 };
 

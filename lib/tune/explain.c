@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "record/evalset.h"
 #include "tune/law.h"
 
 /* All that the words are about. */
@@ -113,6 +114,20 @@ static void tell_recall(const struct story *s, const struct tune_candidate *c)
 	buf_adds(b, " (the target is ");
 	add_percent(b, target);
 	buf_adds(b, "). ");
+}
+
+/* That a recall of rows of the data is not that of users' queries. */
+static void tell_queries(const struct story *s, const struct tune_candidate *c)
+{
+	const struct tune_timing *of = c->timing    ? c->timing
+				       : c->build->n ? c->build->timing
+						     : NULL;
+	struct trial t;
+	struct err ignored;
+	if (of && of->line.len && trial_parse(&t, buf_span(&of->line), &ignored) == 0 &&
+	    query_source_parse(t.query_source) == QUERIES_SAMPLED)
+		buf_adds(s->out, "The queries are sampled from the data; with those of users recall may "
+				 "be lower. ");
 }
 
 static void tell_cost(const struct story *s, const struct tune_candidate *c)
@@ -237,6 +252,7 @@ static void add_paragraph(const struct story *s)
 		add_build(s->out, &c->config);
 		buf_addf(s->out, ", ef_search %u. ", c->config.ef_search);
 		tell_recall(s, c);
+		tell_queries(s, c);
 		if (!isnan(c->us))
 			tell_cost(s, c);
 		if (s->choice->verdict != TUNE_IMPOSSIBLE)

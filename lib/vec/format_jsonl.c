@@ -215,8 +215,10 @@ int vec_line_read(struct vec_line *l, struct span line, uint32_t dim, const floa
 {
 	struct span raw;
 	bool quoted;
-	if (read_json_line(l->how, line, &l->values, &raw, &quoted, err) != 0)
+	if (read_json_line(l->how, line, &l->values, &raw, &quoted, err) != 0) {
+		l->values.count = 0;
 		return -1;
+	}
 	if (l->values.count != dim)
 		return err_set(err, ERR_DATA, "has dimension %u, expected %u", l->values.count,
 			       dim);
@@ -228,4 +230,9 @@ int vec_line_read(struct vec_line *l, struct span line, uint32_t dim, const floa
 	*v = l->values.v;
 	*id = raw.p ? (struct span){l->id.data ? l->id.data : "", l->id.len} : raw;
 	return buf_ok(&l->id, err);
+}
+
+uint32_t vec_line_dim(const struct vec_line *l)
+{
+	return l->values.count;
 }

@@ -209,10 +209,13 @@ void vec_line_free(struct vec_line *l);
 /*
  * Read a line, which is followed by NUM_PADDING bytes, the first a newline or NUL: its ${dim}
  * floats at ${v} and its id (p NULL: it has none), which live until the next call.  ERR_DATA: it is
- * malformed, or has another dimension.
+ * malformed, or has another dimension, which vec_line_dim() tells.
  */
 int vec_line_read(struct vec_line *l, struct span line, uint32_t dim, const float **v,
 		  struct span *id, struct err *err) MUST_CHECK;
+
+/* How many values the line read last has; 0 if it is malformed. */
+uint32_t vec_line_dim(const struct vec_line *l);
 
 /* Whether there are only blanks in it: such lines are left out. */
 bool vec_line_blank(struct span line);
