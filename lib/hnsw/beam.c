@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "hnsw/graph_internal.h"
+#include "hnsw/codec_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@ int hnsw_scratch_init(struct hnsw_scratch *s, const struct hnsw *h,
 	s->touched = mem_array(TOUCHED_MAX, sizeof *s->touched, err);
 	/* Aligned rows make aligned loads. */
 	size_t stride = h->head.stride, codes = h->head.code_stride,
-	       wide = hnsw_half(&h->head) ? stride : 0,
+	       wide = h->codec->half ? stride : 0,
 	       bytes = 2 * ((stride + wide) * sizeof *s->query + codes);
 	s->query = aligned_alloc(64, bytes);
 	s->bytes = words * 8 + TOUCHED_MAX * sizeof *s->touched + bytes;
@@ -100,7 +100,7 @@ static inline __attribute__((always_inline)) void ask_for(const void *p, size_t 
 static inline __attribute__((always_inline)) void ask_for_node(const struct hnsw *h, uint32_t node)
 {
 	if (!h->codes) {
-		ask_for(hnsw_row(h, node), hnsw_row_bytes(&h->head));
+		ask_for(hnsw_row(h, node), h->row_bytes);
 		return;
 	}
 	__builtin_prefetch(h->norms + node, 0, 2);
@@ -110,7 +110,7 @@ static inline __attribute__((always_inline)) void ask_for_node(const struct hnsw
 void hnsw_ask_for_vectors(const struct hnsw *h, const uint32_t *nodes, size_t count)
 {
 	for (size_t i = 0; h->vectors && i < count; i++)
-		ask_for(hnsw_row(h, nodes[i]), hnsw_row_bytes(&h->head));
+		ask_for(hnsw_row(h, nodes[i]), h->row_bytes);
 }
 
 static inline __attribute__((always_inline)) void prefetch_links(const struct hnsw *h,

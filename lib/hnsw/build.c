@@ -24,60 +24,6 @@
 #define BATCH_SHARE 64 /* a batch is at most this part of the graph, */
 #define BATCH_MAX 8192 /* and at most so many nodes */
 
-/* ---- vectors ---- */
-
-/* Choose the storage and make of the rows what distances are computed from. */
-static int make_codes(struct hnsw *h, struct hnsw_survey *survey, const uint32_t *node_of,
-		      const struct hnsw_build_opts *opts, struct err *err)
-{
-	struct hnsw_head *d = &h->head;
-	float *centre = hnsw_block(h, d->stride, sizeof *centre, err);
-	bool tell = true;
-	if (!centre || hnsw_choose_storage(h, survey, centre, opts->par, err) != 0)
-		return -1;
-	h->centre = centre;
-	if (d->code_stride) {
-		uint8_t *codes = hnsw_block(h, d->nodes, d->code_stride, err);
-		uint32_t *norms = hnsw_block(h, d->nodes, sizeof *norms, err);
-		if (!codes || !norms)
-			return -1;
-		h->codes = codes;
-		h->norms = norms;
-		hnsw_quantise(h, survey, node_of, codes, norms, opts->kernels, opts->par);
-	}
-	if (d->storage == HNSW_SQ8 && survey->want == HNSW_AUTO &&
-	    hnsw_try_codes(h, opts->kernels, opts->par, &tell, err) != 0)
-		return -1;
-	if (d->code_stride && tell)
-		return 0;
-	hnsw_drop_block(h, h->codes);
-	hnsw_drop_block(h, h->norms);
-	hnsw_drop_block(h, centre);
-	h->codes = NULL;
-	h->norms = NULL;
-	h->centre = NULL;
-	d->storage = survey->want == HNSW_AUTO ? HNSW_F32 : survey->want;
-	d->flags &= ~HNSW_ROW_UNITS;
-	d->code_stride = 0;
-	d->unit = d->error = d->reach = 0;
-	return hnsw_load_vectors(h, node_of, opts->par, err);
-}
-
-static int load(struct hnsw *h, enum hnsw_storage want, const struct hnsw_build_opts *opts,
-		struct err *err)
-{
-	struct hnsw_survey survey = {0};
-	uint32_t *node_of = mem_array(h->set->rows, sizeof *node_of, err);
-	int ret = -1;
-	if (node_of && hnsw_survey_init(&survey, h, want, par_threads(opts->par), err) == 0 &&
-	    hnsw_load_rows(h, &survey, node_of, opts->par, err) == 0)
-		ret = make_codes(h, &survey, node_of, opts, err);
-	vec_set_forget(h->set);
-	hnsw_survey_release(&survey);
-	free(node_of);
-	return ret;
-}
-
 /* ---- levels ---- */
 
 /*
@@ -586,7 +532,6 @@ struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *par
 		return NULL;
 	h->head = (struct hnsw_head){
 	    .metric = params->metric,
-	    .storage = params->storage, /* as wanted, until it is chosen */
 	    .dim = set->dim,
 	    .stride = (uint32_t)num_round_up(set->dim, HNSW_ROW_PAD),
 	    .m = params->m,
@@ -600,7 +545,7 @@ struct hnsw *hnsw_build(const struct vec_set *set, const struct hnsw_params *par
 	    .flags = params->keep_pruned ? HNSW_KEEP_PRUNED : 0,
 	};
 	h->set = set;
-	if (load(h, params->storage, opts, err) != 0 || hnsw_link_all(h, opts, err) != 0 ||
+	if (hnsw_load(h, params->storage, opts, err) != 0 || hnsw_link_all(h, opts, err) != 0 ||
 	    hnsw_keep_ids(h, set, err) != 0) {
 		hnsw_free(h);
 		return NULL;
