@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/* The file of an index: its chunks, what each must be, and whether it stays what it was. */
 #include "hnsw/codec_internal.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -136,6 +136,37 @@ static void read_vectors(void *ctx, uint64_t first, size_t count, void *out)
 	}
 }
 
+static int changed(const struct hnsw *h, struct err *err)
+{
+	return err_set(err, ERR_CONFLICT, "'%s' was changed while it was read", h->name);
+}
+
+int hnsw_unchanged(const struct hnsw *h, bool deep, struct err *err)
+{
+	struct err why;
+	enum io_state state = io_map_state(&h->map, h->name);
+	if (state == IO_TOUCHED && deep && chunk_verify(&h->chunks, h->name, &why) != 0)
+		state = IO_CHANGED;
+	return state == IO_CHANGED ? changed(h, err) : 0;
+}
+
+/* ERR_CONFLICT if what an index was built from, or its file, was changed since it was opened. */
+static int sources_unchanged(const struct hnsw *h, struct err *err)
+{
+	struct digest rows = h->head.vectors_digest;
+	if (!h->set)
+		return hnsw_unchanged(h, true, err);
+	digest_take(&rows, vec_shape_digest(h->head.dim, h->head.rows));
+	if (h->older) {
+		const struct hnsw_head *older = &h->older->head;
+		if (hnsw_unchanged(h->older, true, err) != 0)
+			return -1;
+		digest_take(&rows, older->vectors_digest);
+		digest_add(&rows, vec_shape_digest(older->dim, older->rows));
+	}
+	return vec_set_unchanged(h->set, hnsw_first_row(h), &rows, err);
+}
+
 int hnsw_write(const struct hnsw *h, const char *path, struct err *err)
 {
 	struct chunk_set c = {.version = HNSW_VERSION};
@@ -158,7 +189,7 @@ int hnsw_write(const struct hnsw *h, const char *path, struct err *err)
 		return -1;
 	int ret = chunk_write(&c, HNSW_KIND, f.fd, path, err);
 	if (ret == 0)
-		ret = hnsw_set_unchanged(h, err);
+		ret = sources_unchanged(h, err);
 	if (ret == 0)
 		ret = io_file_commit(&f, IO_REPLACE, err);
 	io_file_release(&f);
@@ -271,20 +302,6 @@ static int find_parts(struct hnsw *h, struct err *err)
 	if (find_starts(h, err) != 0)
 		return -1;
 	return check_tables(h, err);
-}
-
-static int changed(const struct hnsw *h, struct err *err)
-{
-	return err_set(err, ERR_CONFLICT, "'%s' was changed while it was read", h->name);
-}
-
-int hnsw_unchanged(const struct hnsw *h, bool deep, struct err *err)
-{
-	struct err why;
-	enum io_state state = io_map_state(&h->map, h->name);
-	if (state == IO_TOUCHED && deep && chunk_verify(&h->chunks, h->name, &why) != 0)
-		state = IO_CHANGED;
-	return state == IO_CHANGED ? changed(h, err) : 0;
 }
 
 /* Read the whole file into memory of our own. */

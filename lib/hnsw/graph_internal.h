@@ -151,9 +151,6 @@ void hnsw_read_row(const struct hnsw *h, uint32_t row, float *out);
 /* Make of a vector, a stride long, what the index has of it. */
 void hnsw_bring_into_form(const struct hnsw *h, float *v);
 
-/* ERR_CONFLICT if what an index was built from, or its file, was changed since it was opened. */
-int hnsw_set_unchanged(const struct hnsw *h, struct err *err) MUST_CHECK;
-
 /*
  * Read all rows of ${h}->set, number the nodes, and hold them as the older index does, or as is
  * wanted.  Sets vectors_digest, nodes, node_row, the duplicates, and what the codec makes.
@@ -176,6 +173,8 @@ static inline uint32_t pool_node(uint64_t key)
  * the nearest upper there, as key of (distance, upper). */
 uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
 		      uint32_t level);
+
+#define HNSW_TOUCHED_MAX 8192 /* beyond that, clearing all visited bits is as cheap */
 
 /* Room for ${keys} keys in s->pool. */
 int hnsw_scratch_reserve(struct hnsw_scratch *s, size_t keys, struct err *err) MUST_CHECK;

@@ -339,21 +339,3 @@ int hnsw_load(struct hnsw *h, enum hnsw_storage want, const struct hnsw_build_op
 	free(node_of);
 	return ret;
 }
-
-/* ---- afterwards ---- */
-
-int hnsw_set_unchanged(const struct hnsw *h, struct err *err)
-{
-	struct digest rows = h->head.vectors_digest;
-	if (!h->set)
-		return hnsw_unchanged(h, true, err);
-	digest_take(&rows, vec_shape_digest(h->head.dim, h->head.rows));
-	if (h->older) {
-		const struct hnsw_head *older = &h->older->head;
-		if (hnsw_unchanged(h->older, true, err) != 0)
-			return -1;
-		digest_take(&rows, older->vectors_digest);
-		digest_add(&rows, vec_shape_digest(older->dim, older->rows));
-	}
-	return vec_set_unchanged(h->set, hnsw_first_row(h), &rows, err);
-}
