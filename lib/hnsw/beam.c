@@ -3,7 +3,7 @@
  * Beam search and greedy descent, and the bits of what was visited.  What the next steps need is
  * asked for from memory ahead of them.
  */
-#include "hnsw/codec_internal.h"
+#include "hnsw/search_internal.h"
 
 #include <string.h>
 
@@ -68,11 +68,6 @@ static inline __attribute__((always_inline)) void prefetch_links(const struct hn
 								 uint32_t node)
 {
 	ask_for(hnsw_row0(h, node), h->head.stride0 * sizeof(uint32_t));
-}
-
-uint32_t hnsw_entry_node(const struct hnsw *h)
-{
-	return h->head.upper ? h->upper_node[h->head.entry] : 0;
 }
 
 uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,

@@ -2,7 +2,7 @@
 #ifndef HNSW_BUILD_INTERNAL_H
 #define HNSW_BUILD_INTERNAL_H
 
-#include "hnsw/codec_internal.h"
+#include "hnsw/search_internal.h"
 
 /* A graph that is being built: nodes come in by batches. */
 

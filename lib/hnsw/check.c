@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "hnsw/codec_internal.h"
+/* hnsw_check(): everything that a file may be wrong in. */
+#include "hnsw/search_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

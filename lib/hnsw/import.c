@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+/* Making an index of what was read of another library's. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 
-#include "hnsw/codec_internal.h"
+#include "hnsw/search_internal.h"
 #include "hnsw/foreign_internal.h"
 
 #define REPAIR_EF 200	    /* a file may ask for a beam as wide as it likes */

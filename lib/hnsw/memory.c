@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What an index in memory lies in. */
+#include "hnsw/graph_internal.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include "hnsw/graph_internal.h"
 
 void *hnsw_block(struct hnsw *h, size_t count, size_t size, struct err *err)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "hnsw/codec_internal.h"
+/* Searching: one query, at one width or at many, or exactly; ranks, rows and ids of what is found. */
+#include "hnsw/search_internal.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * all nodes, and compared by their vectors. Where codes cannot tell near from far, those are any
  * ones of many, and their order by vectors is another.
  */
-#include "hnsw/codec_internal.h"
+#include "hnsw/search_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

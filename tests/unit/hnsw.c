@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "hnsw/codec_internal.h"
+#include "hnsw/search_internal.h"
 #include "tests/unit/set.h"
 #include "tests/unit/tap.h"
 
