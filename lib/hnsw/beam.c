@@ -1,60 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "hnsw/graph_internal.h"
+/*
+ * Beam search and greedy descent, and the bits of what was visited.  What the next steps need is
+ * asked for from memory ahead of them.
+ */
+#include "hnsw/search_internal.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-#define TOUCHED_MAX 8192 /* beyond that, clearing all bits is as cheap */
-
-int hnsw_scratch_init(struct hnsw_scratch *s, const struct hnsw *h,
-		      const struct dist_kernels *kernels, struct err *err)
-{
-	size_t words = (h->head.nodes + 63u) / 64 + 1;
-	*s = (struct hnsw_scratch){.kernels = kernels};
-	s->visited = mem_zeroed(words, sizeof *s->visited, err);
-	s->touched = mem_array(TOUCHED_MAX, sizeof *s->touched, err);
-	/* Aligned rows make aligned loads. */
-	size_t stride = h->head.stride, codes = h->head.code_stride,
-	       wide = hnsw_half(&h->head) ? stride : 0,
-	       bytes = 2 * ((stride + wide) * sizeof *s->query + codes);
-	s->query = aligned_alloc(64, bytes);
-	s->bytes = words * 8 + TOUCHED_MAX * sizeof *s->touched + bytes;
-	if (s->query) {
-		s->row = s->query + stride;
-		s->wide[0] = s->row + stride;
-		s->wide[1] = s->wide[0] + wide;
-		s->code[0] = (int8_t *)(s->wide[1] + wide);
-		s->code[1] = s->code[0] + codes;
-	}
-	if (!s->visited || !s->touched || !s->query) {
-		hnsw_scratch_release(s);
-		return err_nomem(err);
-	}
-	return 0;
-}
-
-void hnsw_scratch_release(struct hnsw_scratch *s)
-{
-	free(s->query);
-	free(s->pool);
-	free(s->visited);
-	free(s->memo);
-	free(s->touched);
-	*s = (struct hnsw_scratch){0};
-}
-
-int hnsw_scratch_reserve(struct hnsw_scratch *s, size_t keys, struct err *err)
-{
-	if (s->pool_cap >= keys)
-		return 0;
-	uint64_t *pool = mem_resize(s->pool, keys, sizeof *pool, err);
-	if (!pool)
-		return -1;
-	s->bytes += (keys - s->pool_cap) * sizeof *pool;
-	s->pool = pool;
-	s->pool_cap = keys;
-	return 0;
-}
 
 /* Mark nodes as visited; there is room for them among the touched. */
 static inline void visit(struct hnsw_scratch *s, const uint32_t *nodes, size_t count)
@@ -69,7 +20,7 @@ static inline void visit(struct hnsw_scratch *s, const uint32_t *nodes, size_t c
 /* Have room for ${more} touched nodes; those that do not fit are cleared all at once. */
 static inline void visit_room(struct hnsw_scratch *s, uint32_t more)
 {
-	if (s->n_touched + more > TOUCHED_MAX) {
+	if (s->n_touched + more > HNSW_TOUCHED_MAX) {
 		s->n_touched = 0;
 		s->overflow = true;
 	}
@@ -100,7 +51,7 @@ static inline __attribute__((always_inline)) void ask_for(const void *p, size_t 
 static inline __attribute__((always_inline)) void ask_for_node(const struct hnsw *h, uint32_t node)
 {
 	if (!h->codes) {
-		ask_for(hnsw_row(h, node), hnsw_row_bytes(&h->head));
+		ask_for(hnsw_row(h, node), h->row_bytes);
 		return;
 	}
 	__builtin_prefetch(h->norms + node, 0, 2);
@@ -110,18 +61,13 @@ static inline __attribute__((always_inline)) void ask_for_node(const struct hnsw
 void hnsw_ask_for_vectors(const struct hnsw *h, const uint32_t *nodes, size_t count)
 {
 	for (size_t i = 0; h->vectors && i < count; i++)
-		ask_for(hnsw_row(h, nodes[i]), hnsw_row_bytes(&h->head));
+		ask_for(hnsw_row(h, nodes[i]), h->row_bytes);
 }
 
 static inline __attribute__((always_inline)) void prefetch_links(const struct hnsw *h,
 								 uint32_t node)
 {
 	ask_for(hnsw_row0(h, node), h->head.stride0 * sizeof(uint32_t));
-}
-
-uint32_t hnsw_entry_node(const struct hnsw *h)
-{
-	return h->head.upper ? h->upper_node[h->head.entry] : 0;
 }
 
 uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,

@@ -2,7 +2,7 @@
 #ifndef HNSW_BUILD_INTERNAL_H
 #define HNSW_BUILD_INTERNAL_H
 
-#include "hnsw/graph_internal.h"
+#include "hnsw/search_internal.h"
 
 /* A graph that is being built: nodes come in by batches. */
 
@@ -53,6 +53,12 @@ void hnsw_link_back_all(struct build *b, uint32_t first);
 
 /* Sort keys; a few, as a rule. */
 void hnsw_sort_keys(uint64_t *key, size_t count);
+
+/* Nodes of the batch that follows ${done} ones, unless it ends before. */
+uint32_t hnsw_batch_size(uint32_t done);
+
+/* Find where the batch that begins at ${b}->done ends. */
+void hnsw_next_batch(struct build *b);
 
 /* Insert the batch. */
 void hnsw_insert_batch(struct build *b);

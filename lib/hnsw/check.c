@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "hnsw/graph_internal.h"
+/* hnsw_check(): everything that a file may be wrong in. */
+#include "hnsw/search_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -72,19 +73,10 @@ static int check_vectors(const struct hnsw *h, struct err *err)
 	free(row);
 	if (!finite)
 		return -1;
-	for (uint32_t i = 0; h->norms && i < h->head.nodes; i++) {
-		const uint8_t *code = hnsw_code(h, i);
-		uint32_t norm = 0;
-		if (h->head.flags & HNSW_ROW_UNITS) {
-			float unit = hnsw_code_unit(h, i);
-			if (!(unit > 0 && unit <= h->head.unit))
-				return fail(h, err, "a wrong unit of node", i);
-			continue;
-		}
-		for (uint32_t k = 0; k < h->head.code_stride; k++)
-			norm += (uint32_t)((code[k] - 128) * (code[k] - 128));
-		if (norm != h->norms[i])
-			return fail(h, err, "a wrong norm of node", i);
+	for (uint32_t i = 0; h->codec->find_fault && i < h->head.nodes; i++) {
+		const char *fault = h->codec->find_fault(h, i);
+		if (fault)
+			return fail(h, err, fault, i);
 	}
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Choosing links among candidates. */
-#include "hnsw/graph_internal.h"
+#include "hnsw/search_internal.h"
 
 #define GROUP 4 /* kept ones that a candidate is compared with at once */
 

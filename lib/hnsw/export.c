@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Writing an index as a file of another library. */
 #include <stdlib.h>
 
 #include "hnsw/foreign_internal.h"

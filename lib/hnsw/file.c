@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "hnsw/graph_internal.h"
+/* The file of an index: its chunks, what each must be, and whether it stays what it was. */
+#include "hnsw/codec_internal.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -57,7 +57,7 @@ static uint64_t part_bytes(const struct hnsw *h, uint32_t name)
 	const struct hnsw_head *d = &h->head;
 	switch (name) {
 	case VECTORS:
-		return (uint64_t)d->nodes * hnsw_row_bytes(d);
+		return (uint64_t)d->nodes * h->row_bytes;
 	case CODES:
 		return (uint64_t)d->nodes * d->code_stride;
 	case NORMS:
@@ -97,11 +97,11 @@ static bool has_part(const struct hnsw *h, const struct part *p)
 {
 	switch (p->name) {
 	case VECTORS:
-		return h->head.storage != HNSW_U8;
+		return h->codec->vectors;
 	case CODES:
 	case NORMS:
 	case CENTRE:
-		return hnsw_has_codes(&h->head);
+		return h->codec->codes;
 	case STRAYS:
 		return h->head.strays > 0;
 	default:
@@ -136,6 +136,37 @@ static void read_vectors(void *ctx, uint64_t first, size_t count, void *out)
 	}
 }
 
+static int changed(const struct hnsw *h, struct err *err)
+{
+	return err_set(err, ERR_CONFLICT, "'%s' was changed while it was read", h->name);
+}
+
+int hnsw_unchanged(const struct hnsw *h, bool deep, struct err *err)
+{
+	struct err why;
+	enum io_state state = io_map_state(&h->map, h->name);
+	if (state == IO_TOUCHED && deep && chunk_verify(&h->chunks, h->name, &why) != 0)
+		state = IO_CHANGED;
+	return state == IO_CHANGED ? changed(h, err) : 0;
+}
+
+/* ERR_CONFLICT if what an index was built from, or its file, was changed since it was opened. */
+static int sources_unchanged(const struct hnsw *h, struct err *err)
+{
+	struct digest rows = h->head.vectors_digest;
+	if (!h->set)
+		return hnsw_unchanged(h, true, err);
+	digest_take(&rows, vec_shape_digest(h->head.dim, h->head.rows));
+	if (h->older) {
+		const struct hnsw_head *older = &h->older->head;
+		if (hnsw_unchanged(h->older, true, err) != 0)
+			return -1;
+		digest_take(&rows, older->vectors_digest);
+		digest_add(&rows, vec_shape_digest(older->dim, older->rows));
+	}
+	return vec_set_unchanged(h->set, hnsw_first_row(h), &rows, err);
+}
+
 int hnsw_write(const struct hnsw *h, const char *path, struct err *err)
 {
 	struct chunk_set c = {.version = HNSW_VERSION};
@@ -158,7 +189,7 @@ int hnsw_write(const struct hnsw *h, const char *path, struct err *err)
 		return -1;
 	int ret = chunk_write(&c, HNSW_KIND, f.fd, path, err);
 	if (ret == 0)
-		ret = hnsw_set_unchanged(h, err);
+		ret = sources_unchanged(h, err);
 	if (ret == 0)
 		ret = io_file_commit(&f, IO_REPLACE, err);
 	io_file_release(&f);
@@ -181,7 +212,8 @@ static int check_head(const struct hnsw *h, struct err *err)
 		return err_set(err, ERR_DATA,
 			       "'%s' stores vectors in a type that this version does not read",
 			       h->name);
-	if (d->code_stride != (hnsw_has_codes(d) ? num_round_up(d->dim, DIST_CODE_PAD) : 0) ||
+	const struct hnsw_codec *codec = hnsw_codecs[d->storage];
+	if (d->code_stride != (codec->codes ? num_round_up(d->dim, DIST_CODE_PAD) : 0) ||
 	    !(d->unit >= 0 && d->unit < 1e15f && d->error >= 0 && d->reach >= 0))
 		return bad(h, err, "codes");
 	if (d->m < HNSW_MIN_M || d->m > HNSW_MAX_M || d->m0 < d->m || d->m0 > 2 * HNSW_MAX_M)
@@ -199,8 +231,8 @@ static int check_head(const struct hnsw *h, struct err *err)
 	if (d->ef_construction < 1 || d->ef_construction > HNSW_MAX_EF || d->ef_search < 1 ||
 	    d->ef_search > HNSW_MAX_EF)
 		return bad(h, err, "beam width");
-	if (d->flags & ~(HNSW_KEEP_PRUNED | HNSW_ROW_UNITS) ||
-	    (d->flags & HNSW_ROW_UNITS && (d->metric != VEC_IP || d->storage != HNSW_SQ8)))
+	if (d->flags & ~(HNSW_KEEP_PRUNED | codec->flags) ||
+	    (d->flags & HNSW_ROW_UNITS && d->metric != VEC_IP))
 		return bad(h, err, "flags");
 	if (d->strays >= d->nodes)
 		return bad(h, err, "number of strays");
@@ -249,6 +281,7 @@ static int find_parts(struct hnsw *h, struct err *err)
 	memcpy(&h->head, head->data, sizeof h->head);
 	if (check_head(h, err) != 0)
 		return -1;
+	hnsw_use_storage(h, h->head.storage);
 	const struct chunk *text = chunk_find(&h->chunks, ID_TEXT);
 	h->id_text_bytes = text ? text->size : 0;
 	for (size_t i = 0; i < N_PARTS; i++) {
@@ -269,20 +302,6 @@ static int find_parts(struct hnsw *h, struct err *err)
 	if (find_starts(h, err) != 0)
 		return -1;
 	return check_tables(h, err);
-}
-
-static int changed(const struct hnsw *h, struct err *err)
-{
-	return err_set(err, ERR_CONFLICT, "'%s' was changed while it was read", h->name);
-}
-
-int hnsw_unchanged(const struct hnsw *h, bool deep, struct err *err)
-{
-	struct err why;
-	enum io_state state = io_map_state(&h->map, h->name);
-	if (state == IO_TOUCHED && deep && chunk_verify(&h->chunks, h->name, &why) != 0)
-		state = IO_CHANGED;
-	return state == IO_CHANGED ? changed(h, err) : 0;
 }
 
 /* Read the whole file into memory of our own. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Formats of other libraries: which one a file has, and what they share. */
 #include <inttypes.h>
 #include <stdlib.h>
 

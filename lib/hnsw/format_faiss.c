@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Files of Faiss (IndexHNSWFlat), read and written. */
 #include <math.h>
 #include <stdlib.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Files of hnswlib, read and written. */
 #include <math.h>
 #include <stdlib.h>
 

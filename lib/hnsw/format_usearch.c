@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Files of USearch, read and written. */
 #include <math.h>
 #include <stdlib.h>
 

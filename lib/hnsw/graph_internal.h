@@ -6,7 +6,8 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "hnsw/hnsw.h"
-#include "vec/topk.h"
+
+/* An index in memory: its parts, how they are reached, and what they lie in. */
 
 #define HNSW_KIND CHUNK_NAME('h', 'n', 's', 'w')
 #define HNSW_VERSION 1
@@ -35,6 +36,9 @@ struct hnsw_head {
 #define HNSW_KEEP_PRUNED 1u /* flag: how the links were chosen */
 #define HNSW_ROW_UNITS 2u   /* flag: each row of codes has a unit of its own, see norms */
 
+struct hnsw_codec;
+struct hnsw_point;
+
 /*
  * The graph, in memory or mapped.  Layer 0 links nodes.  The layers above link
  * "uppers", which number the nodes that have such layers in order of node, so that
@@ -43,7 +47,9 @@ struct hnsw_head {
  */
 struct hnsw {
 	struct hnsw_head head;
-	const void *vectors;	    /* nodes x stride floats, of 32 bits but for hnsw_half(), zeros
+	const struct hnsw_codec *codec; /* of head.storage: see hnsw/codec_internal.h */
+	size_t row_bytes;		/* of a row of vectors */
+	const void *vectors;	    /* nodes x stride floats, as codec->half says, zeros
 				     * after dim; unit length if cosine; none if the codes are
 				     * exact, or just built from a set */
 	const uint8_t *codes;	    /* nodes x code_stride, 128 after dim; none for floats only */
@@ -115,15 +121,15 @@ static inline const uint32_t *hnsw_row_upper(const struct hnsw *h, uint32_t uppe
 	return row < h->upper_first[upper + 1] ? h->upper_links + row * h->head.stride_upper : NULL;
 }
 
+/* The node that a search of layer 0 can always start from. */
+static inline uint32_t hnsw_entry_node(const struct hnsw *h)
+{
+	return h->head.upper ? h->upper_node[h->head.entry] : 0;
+}
+
 static inline const uint8_t *hnsw_code(const struct hnsw *h, uint32_t node)
 {
 	return h->codes + (size_t)node * h->head.code_stride;
-}
-
-/* Whether there are codes. */
-static inline bool hnsw_has_codes(const struct hnsw_head *d)
-{
-	return d->storage == HNSW_U8 || d->storage == HNSW_SQ8;
 }
 
 /* The unit of a node's code. */
@@ -135,220 +141,36 @@ static inline float hnsw_code_unit(const struct hnsw *h, uint32_t node)
 	return unit;
 }
 
-/* Which floats of 16 bits h->vectors has. */
-static inline enum half hnsw_half(const struct hnsw_head *d)
-{
-	return d->storage == HNSW_F16 ? HALF_F16 : d->storage == HNSW_BF16 ? HALF_BF16 : HALF_NONE;
-}
-
-/* Bytes of a row of h->vectors. */
-static inline size_t hnsw_row_bytes(const struct hnsw_head *d)
-{
-	return d->stride * (hnsw_half(d) ? sizeof(uint16_t) : sizeof(float));
-}
-
 /* A row of h->vectors. */
 static inline const void *hnsw_row(const struct hnsw *h, uint32_t node)
 {
-	return (const char *)h->vectors + node * hnsw_row_bytes(&h->head);
+	return (const char *)h->vectors + node * h->row_bytes;
 }
 
 /* A node's vector, padded; where it is not at hand as floats it is put together in ${tmp}, a stride
  * long, from what there is. */
 const float *hnsw_vector(const struct hnsw *h, uint32_t node, float *tmp);
 
-/*
- * What distances are measured from, a node or a query, in the form that the index needs.  With
- * u - 128 a node's code and q the point's, both about the centre, and D = sum((u - 128) * q):
- *
- *	l2	unit_q^2 * norm_q + unit^2 * norm - 2 * unit * unit_q * D
- *	cosine	half of that: for vectors of unit length it is the same as 1 - cos
- *	ip	- unit * unit_q * D, the centre being 0; unit may be the row's own
- */
-struct hnsw_point {
-	const float *vector; /* padded; NULL for a node of which there are codes */
-	const int8_t *code;
-	int32_t bias; /* 128 * sum of the code */
-	uint32_t norm;
-	float unit;
-	bool exact; /* nothing was lost by the codes */
-};
-
-/* A node as point; what it needs is put together in ${s}->code[i] or wide[i], ${i} 0 or 1. */
-void hnsw_point_node(const struct hnsw *h, struct hnsw_scratch *s, uint32_t node, int i,
-		     struct hnsw_point *p);
-
-/* A query (dim floats) as point, in ${s}->query and ${s}->code[0]. */
-void hnsw_point_query(const struct hnsw *h, struct hnsw_scratch *s, const float *query,
-		      struct hnsw_point *p);
-
 /* Row ${row}, one of the set that an index is built from, as the index has it: a stride long,
  * padded, of unit length if cosine, rounded if it will be held in 16 bits. */
 void hnsw_read_row(const struct hnsw *h, uint32_t row, float *out);
 
-/* What the choice of a storage is made from, gathered while the rows go by; sums are made in a
- * fixed number of parts, so that they do not depend on the threads. */
-#define HNSW_SURVEY_BLOCKS 256
-
-struct hnsw_survey {
-	const struct hnsw *h;
-	enum hnsw_storage want;
-	int threads;
-	double *sum;		  /* HNSW_SURVEY_BLOCKS x dim */
-	struct hnsw_tally *tally; /* one a thread */
-	uint64_t *count;
-	float *row;
-};
-
-int hnsw_survey_init(struct hnsw_survey *s, const struct hnsw *h, enum hnsw_storage want,
-		     int threads, struct err *err) MUST_CHECK;
-void hnsw_survey_release(struct hnsw_survey *s);
-
-/* Look at a row of block ${block}, which one thread has. */
-void hnsw_survey_row(struct hnsw_survey *s, uint64_t block, int thread, const float *v);
+/* Make of a vector, a stride long, what the index has of it. */
+void hnsw_bring_into_form(const struct hnsw *h, float *v);
 
 /*
- * Read all rows of ${h}->set: check and survey them, and number the nodes.  Sets vectors_digest,
- * nodes, node_row and the duplicates, and ${node_of}: the node that a row of the set stands for,
- * or HNSW_NONE if an equal one does.
+ * Read all rows of ${h}->set, number the nodes, and hold them as the older index does, or as is
+ * wanted.  Sets vectors_digest, nodes, node_row, the duplicates, and what the codec makes.
  */
-int hnsw_load_rows(struct hnsw *h, struct hnsw_survey *survey, uint32_t *node_of, struct par *par,
-		   struct err *err) MUST_CHECK;
-
-/* ERR_CONFLICT if what an index was built from, or its file, was changed since it was opened. */
-int hnsw_set_unchanged(const struct hnsw *h, struct err *err) MUST_CHECK;
-
-/* Make h->vectors, from the set and the older index. */
-int hnsw_load_vectors(struct hnsw *h, const uint32_t *node_of, struct par *par,
-		      struct err *err) MUST_CHECK;
-
-/*
- * Choose how to store the rows in 8 bits, and set head.storage, unit, error, reach and
- * code_stride, and ${centre}, a stride long.  ERR_USAGE if what is wanted cannot be had.
- */
-int hnsw_choose_storage(struct hnsw *h, struct hnsw_survey *s, float *centre, struct par *par,
-			struct err *err) MUST_CHECK;
-
-/* Fill codes and norms from the rows of the set. */
-void hnsw_quantise(const struct hnsw *h, struct hnsw_survey *s, const uint32_t *node_of,
-		   uint8_t *codes, uint32_t *norms, const struct dist_kernels *kernels,
-		   struct par *par);
-
-/*
- * Whether the codes tell the nearest of a vector among all rows.  They do not where a few rows lie
- * far out and the unit is too coarse for the others, nor within clusters that are tight compared
- * with what lies between them.
- */
-int hnsw_try_codes(const struct hnsw *h, const struct dist_kernels *kernels, struct par *par,
-		   bool *tell, struct err *err) MUST_CHECK;
-
-/* One entry of the search pool: order of (distance, node), lowest bit: expanded. */
-static inline uint64_t pool_key(float distance, uint32_t node)
-{
-	return topk_key(distance, node << 1);
-}
-
-static inline uint32_t pool_node(uint64_t key)
-{
-	return (uint32_t)key >> 1;
-}
-
-/*
- * Distances of a point to ${count} nodes, at most 2 HNSW_MAX_M at once; by the codes, where there
- * are any.
- */
-void hnsw_distances(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
-		    const uint32_t *nodes, size_t count, float *out);
-
-/* The same by the vectors, as dist_to_rows() has them: what a search ranks by. */
-void hnsw_exact_distances(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
-			  const uint32_t *nodes, size_t count, float *out);
-
-/* How much a distance by codes near ${d} may plausibly exceed the distance itself. */
-float hnsw_slack(const struct hnsw *h, const struct hnsw_point *p, float d);
-
-/* Greedy descent (Algorithm 2 with ef = 1) from the entry point to layer ${level} >= 1;
- * the nearest upper there, as key of (distance, upper). */
-uint64_t hnsw_descend(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
-		      uint32_t level);
-
-/* Room for ${keys} keys in s->pool. */
-int hnsw_scratch_reserve(struct hnsw_scratch *s, size_t keys, struct err *err) MUST_CHECK;
-
-/*
- * Beam search (Algorithm 2) on layer ${level} from ${count} entries in s->pool, sorted; leaves up
- * to ${ef} keys there in increasing order and returns how many.  On layers above 0
- * entries and results are uppers.
- */
-size_t hnsw_beam(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
-		 uint32_t level, size_t count, size_t ef);
-
-/*
- * Algorithm 4, without extending: walk the candidates from near to far and keep one if it is
- * nearer to the base than to every kept one; then, if the index asks for that, the nearest of the
- * others as far as there is room.  ${key}: ${count} keys in order; those with bit 0 set are known
- * to be diverse among themselves. The kept ones are moved to the front, the first ${diverse} of
- * them mutually diverse.  Returns how many, at most ${room}.
- */
-size_t hnsw_choose(const struct hnsw *h, struct hnsw_scratch *s, bool upper, uint64_t *key,
-		   size_t count, size_t room, size_t *diverse);
-
-/*
- * Widths at which a beam that is wider is asked what narrower ones would have found.  A beam of
- * width e pops and admits what a wider one does, in the same order, until the first e entries of
- * the pool are all expanded; that is where it stops.  So the wider one passes through the results
- * of all narrower ones.
- */
-struct hnsw_stops {
-	const size_t *ef; /* increasing */
-	size_t n, next;
-	size_t
-	    lowest; /* place in the pool where something came in since the last stop, or SIZE_MAX */
-	/* ef[next] is reached: its pool is the beginning of s->pool, which has ${count} entries. */
-	void (*reached)(struct hnsw_stops *stops, size_t count);
-};
-
-/* Beam search on layer 0 of the greatest width, with stops. */
-size_t hnsw_beam_stops(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
-		       size_t count, struct hnsw_stops *stops);
-
-/* Ask for the vectors of nodes from memory, before exact distances. */
-void hnsw_ask_for_vectors(const struct hnsw *h, const uint32_t *nodes, size_t count);
-
-/*
- * Find what the entry point does not lead to on layer 0.  With ${add}, a node of that gets a link
- * from a near one that is reached and has a free place, but not where the metric leaves most nodes
- * out.  No link is ever taken away: those that
- * nothing near has a place for become strays.  ${links}: h->links0, writable.
- */
-int hnsw_repair(struct hnsw *h, uint32_t *links, bool add, struct hnsw_scratch *s,
-		struct err *err) MUST_CHECK;
+int hnsw_load(struct hnsw *h, enum hnsw_storage want, const struct hnsw_build_opts *opts,
+	      struct err *err) MUST_CHECK;
 
 /* Digest of everything but the vectors, the ids and ef_search. */
 struct digest hnsw_graph_digest(const struct hnsw *h);
 
-/*
- * Mark what layer 0 reaches from ${from} in ${reached} (a bit a node).  ${queue}: room for all
- * nodes.  Returns how many were newly reached.
- */
-uint32_t hnsw_reach(const struct hnsw *h, uint32_t from, uint64_t *reached, uint32_t *queue);
+#define HNSW_TOUCHED_MAX 8192 /* beyond that, clearing all visited bits is as cheap */
 
-/*
- * Find where a search of layer 0 starts: the ${starts} nodes of layer 1 that are nearest to the
- * point, and the entry point, in order, at the front of s->pool, which has room for all of these.
- * How many, at most ${ef}.
- */
-size_t hnsw_find_start(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
-		       uint32_t starts, size_t ef);
-
-/*
- * Choose from how many nodes of layer 1 searches start, by a trial on the finished graph; an index
- * that is continued by less than itself keeps its number.  ${scratch}: one a thread.
- */
-int hnsw_choose_starts(struct hnsw *h, struct hnsw_scratch *scratch, struct par *par,
-		       struct err *err) MUST_CHECK;
-
-/* The node that a search of layer 0 can always start from. */
-uint32_t hnsw_entry_node(const struct hnsw *h);
+/* Room for ${keys} keys in s->pool. */
+int hnsw_scratch_reserve(struct hnsw_scratch *s, size_t keys, struct err *err) MUST_CHECK;
 
 #endif

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+/* Making an index of what was read of another library's. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 
+#include "hnsw/search_internal.h"
 #include "hnsw/foreign_internal.h"
 
 #define REPAIR_EF 200	    /* a file may ask for a beam as wide as it likes */
@@ -356,7 +358,6 @@ static void fill_head(struct import *im)
 	struct hnsw_params defaults = HNSW_PARAMS_DEFAULT;
 	im->h->head = (struct hnsw_head){
 	    .metric = im->metric,
-	    .storage = HNSW_F32,
 	    .dim = f->dim,
 	    .stride = (uint32_t)num_round_up(f->dim, HNSW_ROW_PAD),
 	    .m = f->m,
@@ -368,6 +369,7 @@ static void fill_head(struct import *im)
 	    .nodes = im->nodes,
 	    .rows = im->nodes,
 	};
+	hnsw_use_storage(im->h, HNSW_F32);
 	im->h->starts = 1;
 	if (im->h->head.ef_construction > HNSW_MAX_EF)
 		im->h->head.ef_construction = HNSW_MAX_EF;

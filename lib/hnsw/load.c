@@ -5,32 +5,13 @@
  * again where it is needed once more.  If the index continues an older one, the rows of that come
  * before those of the set.
  */
-#include "hnsw/graph_internal.h"
+#include "hnsw/codec_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
-
-/* Make of a vector, a stride long, what the index has of it. */
-static void bring_into_form(const struct hnsw *h, float *v)
-{
-	const struct hnsw_head *d = &h->head;
-	if (d->metric == VEC_COSINE)
-		vec_normalise(v, d->dim);
-	for (uint32_t k = 0; k < d->dim; k++)
-		v[k] += 0.0f; /* -0 and 0 are equal */
-	if (hnsw_half(d))
-		half_round(hnsw_half(d), v, d->dim);
-	memset(v + d->dim, 0, (d->stride - d->dim) * sizeof *v);
-}
-
-void hnsw_read_row(const struct hnsw *h, uint32_t row, float *out)
-{
-	vec_set_values(h->set, row - hnsw_first_row(h), out);
-	bring_into_form(h, out);
-}
 
 /* ---- the first time they go by ---- */
 
@@ -51,6 +32,7 @@ struct look {
 static int look_at_row(const struct look *j, struct look_worker *w, uint32_t row)
 {
 	const struct vec_set *set = j->h->set;
+	const struct hnsw_codec *codec = j->h->codec;
 	uint32_t number = hnsw_first_row(j->h) + row;
 	float *v = w->row, most = 0;
 	if (vec_set_row(set, row, v, &w->err) != 0)
@@ -58,14 +40,11 @@ static int look_at_row(const struct look *j, struct look_worker *w, uint32_t row
 	for (uint32_t k = 0; k < set->dim; k++)
 		v[k] += 0.0f;
 	digest_add(&w->sum, vec_row_digest(v, set->dim, number));
-	bring_into_form(j->h, v);
+	hnsw_bring_into_form(j->h, v);
 	for (uint32_t k = 0; k < set->dim; k++)
 		most = fabsf(v[k]) > most ? fabsf(v[k]) : most;
-	if (j->h->head.storage == HNSW_F16 && most > HALF_F16_MAX)
-		return vec_set_fail(set, row, &w->err,
-				    "has a component beyond %d, which storage f16 cannot hold: "
-				    "say bf16 or f32",
-				    HALF_F16_MAX);
+	if (codec->admit && codec->admit(j->h, row, most, &w->err) != 0)
+		return -1;
 	/* No sum of squares of a difference may leave the floats. */
 	if ((double)most * most * set->dim > 8e37)
 		return vec_set_fail(
@@ -239,8 +218,13 @@ static int keep_duplicates(struct hnsw *h, uint32_t (*dup)[2], struct err *err)
 	return 0;
 }
 
-int hnsw_load_rows(struct hnsw *h, struct hnsw_survey *survey, uint32_t *node_of, struct par *par,
-		   struct err *err)
+/*
+ * Read all rows of the set: check and survey them, and number the nodes.  Sets vectors_digest,
+ * nodes, node_row and the duplicates, and ${node_of}: the node that a row of the set stands for,
+ * or HNSW_NONE if an equal one does.
+ */
+static int load_rows(struct hnsw *h, struct hnsw_survey *survey, uint32_t *node_of, struct par *par,
+		     struct err *err)
 {
 	uint32_t rows = (uint32_t)h->head.rows, *order = NULL;
 	size_t threads = (size_t)par_threads(par), stride = h->head.stride;
@@ -280,59 +264,78 @@ out:
 	return ret;
 }
 
-/* ---- floats ---- */
+/* ---- what the index holds of them ---- */
 
-struct copy {
-	const struct hnsw *h;
-	const uint32_t *node_of;
-	char *vectors;
-	float *row; /* one a thread */
-};
-
-static void copy_rows(void *ctx, uint64_t begin, uint64_t end, int thread)
+/* What is made with a storage that will not do. */
+static void drop_codes(struct hnsw *h)
 {
-	struct copy *j = ctx;
-	const struct hnsw_head *d = &j->h->head;
-	float *row = j->row + (size_t)thread * d->stride;
-	for (uint64_t i = begin; i < end; i++) {
-		if (j->node_of[i] == HNSW_NONE)
-			continue;
-		void *to = j->vectors + j->node_of[i] * hnsw_row_bytes(d);
-		hnsw_read_row(j->h, hnsw_first_row(j->h) + (uint32_t)i, hnsw_half(d) ? row : to);
-		if (hnsw_half(d))
-			half_make(hnsw_half(d), row, to, d->stride);
-	}
+	hnsw_drop_block(h, h->codes);
+	hnsw_drop_block(h, h->norms);
+	hnsw_drop_block(h, h->centre);
+	h->codes = NULL;
+	h->norms = NULL;
+	h->centre = NULL;
+	h->head.flags &= ~HNSW_ROW_UNITS;
+	h->head.code_stride = 0;
+	h->head.unit = h->head.error = h->head.reach = 0;
 }
 
-int hnsw_load_vectors(struct hnsw *h, const uint32_t *node_of, struct par *par, struct err *err)
+/* Choose what the storage depends on, and hold the rows so. */
+static int hold(struct hnsw *h, struct hnsw_survey *survey, const uint32_t *node_of,
+		const struct hnsw_build_opts *opts, struct err *err)
 {
-	struct copy j = {h, node_of, hnsw_block(h, h->head.nodes, hnsw_row_bytes(&h->head), err),
-			 mem_array((size_t)par_threads(par), h->head.stride * sizeof *j.row, err)};
-	if (j.vectors && h->older)
-		memcpy(j.vectors, h->older->vectors,
-		       h->older->head.nodes * hnsw_row_bytes(&h->head));
-	if (j.vectors && j.row)
-		par_run(par, h->set->rows, 256, copy_rows, &j);
-	h->vectors = j.vectors;
-	int ret = j.vectors && j.row ? 0 : -1;
-	free(j.row);
-	return ret;
+	if (h->codec->choose && h->codec->choose(h, survey, opts->par, err) != 0)
+		return -1;
+	return h->codec->encode(h, survey, node_of, opts, err);
 }
 
-/* ---- afterwards ---- */
-
-int hnsw_set_unchanged(const struct hnsw *h, struct err *err)
+/* Hold the rows in the first storage that will do. */
+static int hold_auto(struct hnsw *h, struct hnsw_survey *survey, const uint32_t *node_of,
+		     const struct hnsw_build_opts *opts, struct err *err)
 {
-	struct digest rows = h->head.vectors_digest;
-	if (!h->set)
-		return hnsw_unchanged(h, true, err);
-	digest_take(&rows, vec_shape_digest(h->head.dim, h->head.rows));
-	if (h->older) {
-		const struct hnsw_head *older = &h->older->head;
-		if (hnsw_unchanged(h->older, true, err) != 0)
+	static const enum hnsw_storage order[] = {HNSW_U8, HNSW_SQ8, HNSW_F32};
+	struct err why;
+	for (size_t i = 0;; i++) {
+		bool good = true;
+		hnsw_use_storage(h, order[i]);
+		int ret = hold(h, survey, node_of, opts, &why);
+		if (ret == 0 && h->codec->lossy)
+			ret = hnsw_try_codes(h, opts->kernels, opts->par, &good, &why);
+		if (ret == 0 && good)
+			return 0;
+		if (ret != 0 && why.code != ERR_USAGE) {
+			*err = why;
 			return -1;
-		digest_take(&rows, older->vectors_digest);
-		digest_add(&rows, vec_shape_digest(older->dim, older->rows));
+		}
+		drop_codes(h);
 	}
-	return vec_set_unchanged(h->set, hnsw_first_row(h), &rows, err);
+}
+
+/* Hold the rows as the older index does. */
+static int hold_more(struct hnsw *h, struct hnsw_survey *survey, const uint32_t *node_of,
+		     const struct hnsw_build_opts *opts, struct err *err)
+{
+	if (h->codec->encode(h, survey, node_of, opts, err) != 0)
+		return -1;
+	return h->codec->extended ? h->codec->extended(h, opts, err) : 0;
+}
+
+int hnsw_load(struct hnsw *h, enum hnsw_storage want, const struct hnsw_build_opts *opts,
+	      struct err *err)
+{
+	struct hnsw_survey survey = {0};
+	uint32_t *node_of = mem_array(h->set->rows, sizeof *node_of, err);
+	int ret = -1;
+	/* Until auto has chosen, rows are read as they are. */
+	hnsw_use_storage(h, want == HNSW_AUTO ? HNSW_F32 : want);
+	bool choose = !h->older && (want == HNSW_AUTO || h->codec->choose);
+	if (node_of && hnsw_survey_init(&survey, h, choose, par_threads(opts->par), err) == 0 &&
+	    load_rows(h, &survey, node_of, opts->par, err) == 0)
+		ret = (h->older		   ? hold_more
+		       : want == HNSW_AUTO ? hold_auto
+					   : hold)(h, &survey, node_of, opts, err);
+	vec_set_forget(h->set);
+	hnsw_survey_release(&survey);
+	free(node_of);
+	return ret;
 }

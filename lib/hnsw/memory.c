@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What an index in memory lies in. */
+#include "hnsw/graph_internal.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include "hnsw/graph_internal.h"
 
 void *hnsw_block(struct hnsw *h, size_t count, size_t size, struct err *err)
 {
@@ -31,7 +31,7 @@ void hnsw_drop_block(struct hnsw *h, const void *p)
 /* The pages that hold the vectors of some nodes. */
 static void *find_pages(const struct hnsw *h, uint32_t node, uint32_t count, size_t *bytes)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), row = hnsw_row_bytes(&h->head);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), row = h->row_bytes;
 	uintptr_t first = (uintptr_t)h->vectors + node * row, begin = first / page * page;
 	*bytes = first + count * row - begin;
 	return (void *)begin;

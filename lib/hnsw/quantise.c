@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Choosing how an index holds its vectors, and making 8-bit codes of them. */
-#include "hnsw/graph_internal.h"
+/* Choosing the unit and the centre of codes of 8 bits, and making them. */
+#include "hnsw/codec_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *const hnsw_storage_names[] = {"f32", "u8", "sq8", "f16", "bf16", "auto", NULL};
-
 #define BINS (1 << 12)	 /* of the histogram by which the range of codes is chosen: */
 #define BIN_SHIFT 19	 /* the exponent of a float and the first four bits after its point */
 #define CUT_BINS 48	 /* at most three octaves are cut off */
 #define SIZED_ROWS 65536 /* rows that enter the histogram, about */
-#define TRIAL_QUERIES 32 /* of the trial whether codes tell near from far */
-#define TRIAL_NEAR 10
-#define TRIAL_SOME 128 /* nearest by the codes, among which the nearest by floats are looked for */
-#define TRIAL_BLOCK 64 /* rows at once */
-#define TRIAL_SHARE 0.97
 
 struct hnsw_tally {
 	double squares;	 /* largest sum of squares of a row */
@@ -26,19 +19,13 @@ struct hnsw_tally {
 	float *row;
 };
 
-/* Whether vectors that are wanted so may get codes. */
-static bool by_codes(enum hnsw_storage want)
-{
-	return want == HNSW_U8 || want == HNSW_SQ8 || want == HNSW_AUTO;
-}
-
 /* ---- the first look ---- */
 
-int hnsw_survey_init(struct hnsw_survey *s, const struct hnsw *h, enum hnsw_storage want,
-		     int threads, struct err *err)
+int hnsw_survey_init(struct hnsw_survey *s, const struct hnsw *h, bool on, int threads,
+		     struct err *err)
 {
 	size_t n = (size_t)threads, stride = h->head.stride;
-	*s = (struct hnsw_survey){.h = h, .want = want, .threads = threads};
+	*s = (struct hnsw_survey){.h = h, .on = on, .threads = threads};
 	s->sum = mem_zeroed(HNSW_SURVEY_BLOCKS, h->head.dim * sizeof *s->sum, err);
 	s->tally = mem_zeroed(n, sizeof *s->tally, err);
 	s->count = mem_zeroed(n, BINS * sizeof *s->count, err);
@@ -52,8 +39,7 @@ int hnsw_survey_init(struct hnsw_survey *s, const struct hnsw *h, enum hnsw_stor
 		s->tally[t].row = s->row + t * stride;
 		/* Codes of inner products are proportional to what they stand for. */
 		s->tally[t].beyond[1] = h->head.metric != VEC_L2;
-		s->tally[t].beyond[0] = want == HNSW_SQ8 || h->head.metric == VEC_COSINE;
-		s->tally[t].beyond[1] |= s->tally[t].beyond[0];
+		s->tally[t].beyond[0] = h->head.metric == VEC_COSINE;
 	}
 	return 0;
 }
@@ -72,7 +58,7 @@ void hnsw_survey_row(struct hnsw_survey *s, uint64_t block, int thread, const fl
 	struct hnsw_tally *t = &s->tally[thread];
 	uint32_t dim = s->h->head.dim;
 	double *sum = s->sum + block * dim;
-	if (!by_codes(s->want))
+	if (!s->on)
 		return;
 	for (uint32_t k = 0; k < dim; k++)
 		sum[k] += (double)v[k];
@@ -174,66 +160,79 @@ static void find_means(struct hnsw_survey *s, float *centre)
 	}
 }
 
-int hnsw_choose_storage(struct hnsw *h, struct hnsw_survey *s, float *centre, struct par *par,
-			struct err *err)
+/* Set what all codes have, once the threads' tallies are brought together. */
+static int begin_codes(struct hnsw *h, struct hnsw_survey *s, struct err *err)
 {
 	struct hnsw_head *d = &h->head;
 	struct hnsw_tally *all = &s->tally[0];
-	memset(centre, 0, d->stride * sizeof *centre);
-	d->storage = s->want;
-	if (!by_codes(s->want))
-		return 0;
-	d->storage = HNSW_F32;
-	d->code_stride = (uint32_t)num_round_up(d->dim, DIST_CODE_PAD);
 	for (int t = 1; t < s->threads; t++) {
 		const struct hnsw_tally *one = &s->tally[t];
 		all->beyond[0] |= one->beyond[0];
 		all->beyond[1] |= one->beyond[1];
 		all->squares = one->squares > all->squares ? one->squares : all->squares;
 	}
+	d->code_stride = (uint32_t)num_round_up(d->dim, DIST_CODE_PAD);
 	d->reach = (float)sqrt(all->squares);
-	if (!all->beyond[0] || !all->beyond[1]) {
-		for (uint32_t k = 0; k < d->dim && !all->beyond[1]; k++)
-			centre[k] = 128;
-		d->storage = HNSW_U8;
-		d->unit = 1;
-		return 0;
-	}
-	if (s->want == HNSW_U8)
+	h->centre = hnsw_block(h, d->stride, sizeof *h->centre, err);
+	return h->centre ? 0 : -1;
+}
+
+int hnsw_choose_exact(struct hnsw *h, struct hnsw_survey *s, struct par *par, struct err *err)
+{
+	(void)par;
+	if (begin_codes(h, s, err) != 0)
+		return -1;
+	const struct hnsw_tally *all = &s->tally[0];
+	float *centre = (float *)(uintptr_t)h->centre;
+	if (all->beyond[0] && all->beyond[1])
 		return err_set(err, ERR_USAGE,
 			       "storage u8 would lose something: that needs metric l2 and whole "
 			       "numbers of 0..255 or -128..127, or metric ip and the latter");
-	if (d->metric != VEC_IP)
-		find_means(s, centre);
-	struct range_job j = {s, centre, d->rows / SIZED_ROWS + 1};
-	par_run(par, d->rows, 256, find_range, &j);
+	for (uint32_t k = 0; k < h->head.dim && !all->beyond[1]; k++)
+		centre[k] = 128;
+	h->head.unit = 1;
+	return 0;
+}
+
+/* The largest distance of a component from its centre, and a histogram of all, in the tally. */
+static float survey_range(struct hnsw_survey *s, const float *centre, struct par *par)
+{
+	struct hnsw_tally *all = &s->tally[0];
+	uint64_t rows = s->h->head.rows;
+	struct range_job j = {s, centre, rows / SIZED_ROWS + 1};
+	float most;
+	par_run(par, rows, 256, find_range, &j);
 	for (int t = 1; t < s->threads; t++) {
 		const struct hnsw_tally *one = &s->tally[t];
 		all->most = one->most > all->most ? one->most : all->most;
 		for (uint32_t b = 0; b < BINS; b++)
 			all->count[b] += one->count[b];
 	}
-	float most;
 	memcpy(&most, &all->most, sizeof most);
+	return most;
+}
+
+int hnsw_choose_rounded(struct hnsw *h, struct hnsw_survey *s, struct par *par, struct err *err)
+{
+	struct hnsw_head *d = &h->head;
+	if (begin_codes(h, s, err) != 0)
+		return -1;
+	if (d->metric != VEC_IP)
+		find_means(s, (float *)(uintptr_t)h->centre);
+	float most = survey_range(s, h->centre, par);
 	/* The squares of very small or large ones would leave the floats. */
-	if (most == 0 || (most > 1e-15f && most < 1e15f)) {
-		d->storage = HNSW_SQ8;
-		if (d->metric == VEC_IP) {
-			/* The largest rows answer most, and no component of theirs may be cut
-			 * off; the small ones need a finer unit. */
-			d->flags |= HNSW_ROW_UNITS;
-			d->unit = most > 0 ? most / 127 : 1;
-			d->error = d->unit / sqrtf(12);
-		} else {
-			d->unit = most > 0 ? best_unit(all->count, most, &d->error) : 1;
-		}
-		return 0;
-	}
-	d->code_stride = 0;
-	d->reach = 0;
-	if (s->want == HNSW_SQ8)
+	if (most != 0 && !(most > 1e-15f && most < 1e15f))
 		return err_set(err, ERR_USAGE, "storage sq8 cannot hold components as %s as %g",
 			       most < 1 ? "small" : "large", (double)most);
+	if (d->metric == VEC_IP) {
+		/* The largest rows answer most, and no component of theirs may be cut off; the
+		 * small ones need a finer unit. */
+		d->flags |= HNSW_ROW_UNITS;
+		d->unit = most > 0 ? most / 127 : 1;
+		d->error = d->unit / sqrtf(12);
+	} else {
+		d->unit = most > 0 ? best_unit(s->tally[0].count, most, &d->error) : 1;
+	}
 	return 0;
 }
 
@@ -281,122 +280,4 @@ void hnsw_quantise(const struct hnsw *h, struct hnsw_survey *s, const uint32_t *
 {
 	struct quantise_job j = {h, s, node_of, codes, norms, kernels};
 	par_run(par, h->set->rows, 256, quantise_rows, &j);
-}
-
-/* ---- a trial ---- */
-
-/*
- * The nearest of a query by the codes are found among all nodes, and compared by their vectors.
- * Where codes cannot tell near from far, those are any ones of many, and their order by vectors is
- * another.
- */
-struct trial {
-	const struct hnsw *h;
-	struct hnsw_scratch *scratch; /* one a thread */
-	float *query;		      /* two strides a thread */
-	uint32_t queries;
-	uint32_t found[TRIAL_QUERIES]; /* of the nearest, among twice as many by the codes */
-};
-
-/* How many of ${a} are in ${b}. */
-static uint32_t in_common(const struct topk *a, const struct topk *b)
-{
-	uint32_t n = 0;
-	for (size_t i = 0; i < a->count; i++)
-		for (size_t j = 0; j < b->count; j++)
-			n += topk_number(a->key[i]) == topk_number(b->key[j]);
-	return n;
-}
-
-/* Of the nodes that belong to query ${q}, the one with the coarsest unit: the largest, about. */
-static uint32_t largest_node(const struct trial *t, uint64_t q)
-{
-	uint64_t nodes = t->h->head.nodes, end = nodes * (q + 1) / t->queries;
-	uint32_t best = (uint32_t)(nodes * q / t->queries);
-	for (uint32_t i = best; i < end; i++)
-		if (hnsw_code_unit(t->h, i) > hnsw_code_unit(t->h, best))
-			best = i;
-	return best;
-}
-
-/* A query: a node's vector.  By inner product queries may be unlike all rows, and large rows are
- * what answers: so also the difference of two directions, and large ones. */
-static const float *make_query(const struct trial *t, uint64_t q, float *tmp)
-{
-	const struct hnsw *h = t->h;
-	uint32_t node = (uint32_t)((uint64_t)h->head.nodes * q / t->queries), dim = h->head.dim;
-	float *other = tmp + h->head.stride;
-	if (h->head.metric != VEC_IP || q % 3 == 0)
-		return hnsw_vector(h, node, tmp);
-	if (q % 3 == 1)
-		return hnsw_vector(h, largest_node(t, q), tmp);
-	memmove(tmp, hnsw_vector(h, node, tmp), dim * sizeof *tmp);
-	memmove(other, hnsw_vector(h, (node + h->head.nodes / 2) % h->head.nodes, other),
-		dim * sizeof *tmp);
-	vec_normalise(tmp, dim);
-	vec_normalise(other, dim);
-	for (uint32_t k = 0; k < dim; k++)
-		tmp[k] -= other[k];
-	return tmp;
-}
-
-/* The nearest nodes by the codes. */
-static void scan_codes(const struct hnsw *h, struct hnsw_scratch *s, const struct hnsw_point *p,
-		       struct topk *top)
-{
-	for (uint32_t i = 0; i < h->head.nodes;) {
-		uint32_t nodes[TRIAL_BLOCK], n = 0;
-		float d[TRIAL_BLOCK];
-		while (n < TRIAL_BLOCK && i < h->head.nodes)
-			nodes[n++] = i++;
-		hnsw_distances(h, s, p, nodes, n, d);
-		for (uint32_t j = 0; j < n; j++)
-			topk_add(top, topk_key(d[j], nodes[j]));
-	}
-}
-
-static void try_queries(void *ctx, uint64_t begin, uint64_t end, int thread)
-{
-	struct trial *t = ctx;
-	const struct hnsw *h = t->h;
-	struct hnsw_scratch *s = &t->scratch[thread];
-	float *tmp = t->query + (size_t)thread * 2 * h->head.stride;
-	for (uint64_t q = begin; q < end; q++) {
-		uint64_t near_key[TRIAL_NEAR], some_key[TRIAL_SOME];
-		struct topk near = {near_key, 0, TRIAL_NEAR}, some = {some_key, 0, TRIAL_SOME};
-		struct hnsw_point p;
-		hnsw_point_query(h, s, make_query(t, q, tmp), &p);
-		scan_codes(h, s, &p, &some);
-		for (size_t i = 0; i < some.count; i++) {
-			uint32_t node = topk_number(some_key[i]);
-			float d;
-			hnsw_exact_distances(h, s, &p, &node, 1, &d);
-			topk_add(&near, topk_key(d, node));
-		}
-		some.count = some.count < 2 * TRIAL_NEAR ? some.count : 2 * TRIAL_NEAR;
-		t->found[q] = in_common(&near, &some);
-	}
-}
-
-int hnsw_try_codes(const struct hnsw *h, const struct dist_kernels *kernels, struct par *par,
-		   bool *tell, struct err *err)
-{
-	uint32_t nodes = h->head.nodes, found = 0;
-	struct trial t = {.h = h, .queries = nodes < TRIAL_QUERIES ? nodes : TRIAL_QUERIES};
-	int threads = par_threads(par);
-	t.scratch = mem_zeroed((size_t)threads, sizeof *t.scratch, err);
-	t.query = mem_array((size_t)threads, 2 * h->head.stride * sizeof *t.query, err);
-	int ret = t.scratch && t.query ? 0 : -1;
-	for (int i = 0; ret == 0 && i < threads; i++)
-		ret = hnsw_scratch_init(&t.scratch[i], h, kernels, err);
-	if (ret == 0)
-		par_run(par, t.queries, 1, try_queries, &t);
-	for (uint32_t q = 0; ret == 0 && q < t.queries; q++)
-		found += t.found[q];
-	*tell = found >= TRIAL_SHARE * t.queries * (nodes < TRIAL_NEAR ? nodes : TRIAL_NEAR);
-	for (int i = 0; t.scratch && i < threads; i++)
-		hnsw_scratch_release(&t.scratch[i]);
-	free(t.scratch);
-	free(t.query);
-	return ret;
 }

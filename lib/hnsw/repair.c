@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Whether searches reach every node, and what is done about those that none does. */
-#include "hnsw/graph_internal.h"
+#include "hnsw/search_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

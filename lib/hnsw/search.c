@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "hnsw/graph_internal.h"
+/* Searching: one query, at one width or at many, or exactly; ranks, rows and ids of what is found. */
+#include "hnsw/search_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -94,7 +95,7 @@ static void ask_disk(const struct hnsw *h, const struct hnsw_scratch *s, const s
 		     size_t count, size_t k)
 {
 	float bound = topk_distance(s->pool[(k < count ? k : count) - 1]);
-	uint64_t limit = pool_key(bound + hnsw_slack(h, p, bound), 0);
+	uint64_t limit = pool_key(bound + h->codec->slack(h, p, bound), 0);
 	for (size_t i = 0; i < count && s->pool[i] <= limit; i++)
 		hnsw_ask_disk(h, pool_node(s->pool[i]), 1);
 }
@@ -120,7 +121,7 @@ static size_t rerank(const struct hnsw *h, struct hnsw_scratch *s, const struct 
 		uint64_t limit = UINT64_MAX;
 		if (top->count == top->k) {
 			float bound = topk_distance(top->key[top->k - 1]);
-			limit = pool_key(bound + hnsw_slack(h, p, bound), 0);
+			limit = pool_key(bound + h->codec->slack(h, p, bound), 0);
 		}
 		for (n = 0; n < most && i + n < count && s->pool[i + n] <= limit; n++)
 			nodes[n] = pool_node(s->pool[i + n]);

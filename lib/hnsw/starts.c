@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Where searches of layer 0 start, and how many starts pay. */
-#include "hnsw/graph_internal.h"
+#include "hnsw/search_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "hnsw/graph_internal.h"
+#include "hnsw/search_internal.h"
 #include "tests/unit/set.h"
 #include "tests/unit/tap.h"
 
@@ -370,7 +370,7 @@ static void test_halves(void)
 		enum hnsw_storage held = storage;
 		struct hnsw *a = build(v, N, D, VEC_L2, 8, 40, 2);
 		memcpy(rounded, v, N * D * sizeof *v);
-		half_round(hnsw_half(&a->head), rounded, N * D);
+		half_round(a->codec->half, rounded, N * D);
 		storage = HNSW_F32;
 		struct hnsw *b = build(rounded, N, D, VEC_L2, 8, 40, 2);
 		storage = held;
