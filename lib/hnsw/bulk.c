@@ -8,8 +8,10 @@
  * which makes whole graphs so.)
  *
  * Such graphs are as good as those of beams, or better, where the leaves of a node hold most of
- * its nearest ones, and bad where they do not: uniform data, or a great intrinsic dimension.  So
- * this is tried first, for some nodes whose nearest ones are computed.
+ * its nearest ones, and bad where they do not: uniform data, or a great intrinsic dimension.  They
+ * are bad, too, where rows lie in clumps far from each other, as many to a clump as to a leaf: then
+ * all leaves of a node are its clump, and few links leave it.  So both are tried first, for some
+ * nodes whose nearest ones are computed.
  */
 #include "hnsw/bulk_internal.h"
 
@@ -32,6 +34,9 @@
 #define TRIAL_NEAR 10
 #define TRIAL_BLOCK 64
 #define TRIAL_SHARE 0.8
+/* In a clump: so much nearer are the nearest, in squared distance, than nodes are on average. */
+#define CLUMP 0.01
+#define CLUMP_SHARE 0.1 /* of the trial nodes may be in clumps */
 
 struct bulk {
 	struct build *b;
@@ -200,6 +205,7 @@ static void link_nodes(void *ctx, uint64_t begin, uint64_t end, int thread)
 struct trial {
 	const struct bulk *u;
 	uint64_t near[TRIAL_NODES][TRIAL_NEAR]; /* of each trial node, as keys */
+	double sum[TRIAL_NODES];		/* of its distances to all nodes */
 	struct mem_block wide;			/* a thread: what find_nearest() compares */
 };
 
@@ -210,7 +216,7 @@ static uint32_t trial_node(const struct trial *t, uint64_t i)
 
 /* Compare some trial nodes with a block of nodes that begins at ${first}. */
 static void compare_block(struct trial *t, struct hnsw_scratch *s, const struct hnsw_some *from,
-			  uint32_t first, int16_t *wide, struct topk *top)
+			  uint32_t first, int16_t *wide, struct topk *top, double *sum)
 {
 	const struct hnsw *h = t->u->b->h;
 	uint32_t node[TRIAL_BLOCK], left = h->head.nodes - first;
@@ -222,8 +228,10 @@ static void compare_block(struct trial *t, struct hnsw_scratch *s, const struct 
 	hnsw_many_distances(h, s, from, &to, d, TRIAL_BLOCK);
 	for (size_t i = 0; i < from->count; i++)
 		for (size_t j = 0; j < to.count; j++)
-			if (node[j] != from->node[i])
+			if (node[j] != from->node[i]) {
 				topk_add(&top[i], topk_key(d[i * TRIAL_BLOCK + j], node[j]));
+				sum[i] += (double)d[i * TRIAL_BLOCK + j];
+			}
 }
 
 /* The nearest of up to DIST_TILE trial nodes, which all others pass by together. */
@@ -243,7 +251,7 @@ static void find_nearest(void *ctx, uint64_t begin, uint64_t end, int thread)
 	}
 	hnsw_widen(h, s->kernels, self, from.count, wide);
 	for (uint32_t at = 0; at < h->head.nodes; at += TRIAL_BLOCK)
-		compare_block(t, s, &from, at, wide + DIST_TILE * dim, top);
+		compare_block(t, s, &from, at, wide + DIST_TILE * dim, top, t->sum + begin);
 }
 
 /* Whether two nodes have a leader in common. */
@@ -282,6 +290,16 @@ out:
 	return ret;
 }
 
+/* How many trial nodes are in clumps. */
+static uint32_t count_clumped(const struct trial *t)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < TRIAL_NODES; i++)
+		n += (double)topk_distance(t->near[i][TRIAL_NEAR - 1]) <
+		     CLUMP * t->sum[i] / t->u->b->h->head.nodes;
+	return n;
+}
+
 static int try_leaves(const struct bulk *u, bool *good, struct err *err)
 {
 	struct trial t = {.u = u};
@@ -292,7 +310,8 @@ static int try_leaves(const struct bulk *u, bool *good, struct err *err)
 		par_run(u->b->par, TRIAL_NODES, DIST_TILE, find_nearest, &t);
 		ret = count_meetings(&t, &met, err);
 	}
-	*good = met >= TRIAL_SHARE * TRIAL_NODES * TRIAL_NEAR;
+	*good = ret == 0 && met >= TRIAL_SHARE * TRIAL_NODES * TRIAL_NEAR &&
+		count_clumped(&t) <= CLUMP_SHARE * TRIAL_NODES;
 	mem_block_release(&t.wide);
 	return ret;
 }
