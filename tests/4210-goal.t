@@ -20,7 +20,7 @@ check "a recall of 0.9" autotune --target-recall 0.9 --max-builds 3 docs
 cp err said
 check "one line of JSON" "jq -se 'length == 1 and .[0].promoted and .[0].builds <= 3 and .[0].winner.metrics.recall_lcb >= 0.9' out"
 check "which is promoted" promoted_meets 0.9 docs ev
-for words in "Chosen: M " "true neighbours" "with a certainty of 99 %" "The default (M 16" "It went no further, as " "The choice is promoted."; do
+for words in "Chosen: M " "true neighbours" "with a certainty of 99 %" "The default (M 16" "Further values of M and ef_construction were not tried: " "The choice is promoted."; do
 	check "in words: $words" "tr '\n' ' ' <said | grep -qF '$words'"
 done
 check "within 80 columns" "awk 'length > 80 && !/^autotune:/ { bad = 1 } END { exit bad }' said"

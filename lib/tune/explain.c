@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tune/law.h"
+#include "tune/model_internal.h"
 
 /* All that the words are about. */
 struct story {
@@ -145,10 +146,11 @@ static void tell_difference(const struct story *s, double other, double chosen)
 		buf_addf(s->out, "%.0f %% %s", fabs(more), more > 0 ? "more" : "less");
 }
 
+/* By enum tune_cost. */
+static const char *const costs[] = {"time a search", "distances a search", "time to build", "memory"};
+
 static void tell_runner_up(const struct story *s, const struct tune_candidate *c)
 {
-	static const char *const what[] = {"time a search", "distances a search", "time to build",
-					   "memory"};
 	struct tune_candidate best = {.cost = INFINITY}, other;
 	for (size_t i = 0; i < s->h->n; i++) {
 		const struct tune_build *b = &s->h->build[i];
@@ -166,7 +168,29 @@ static void tell_runner_up(const struct story *s, const struct tune_candidate *c
 	add_build(s->out, &best.config);
 	buf_addf(s->out, ", ef_search %u, takes ", best.config.ef_search);
 	tell_difference(s, best.cost, c->cost);
-	buf_addf(s->out, " %s. ", what[s->g->minimise]);
+	buf_addf(s->out, " %s. ", costs[s->g->minimise]);
+}
+
+/* The default was not built: what it is expected to take for the same goal. */
+static void tell_expected(const struct story *s, const struct config *usual,
+			  const struct tune_candidate *c)
+{
+	struct tune_goal g = *s->g;
+	double ef, cost;
+	if (g.space.es.max > tune_space_widest.es.max)
+		g.space = tune_space_default; /* anything will do: for a choice, not for a look ahead */
+	buf_adds(s->out, "was not built");
+	if (s->choice->verdict == TUNE_IMPOSSIBLE || !tune_model_expect(s->h, &g, usual, &ef, &cost))
+		buf_adds(s->out, ". ");
+	else if (ef > g.space.es.max)
+		buf_addf(s->out, "; it is expected to miss the target with any ef_search up to %u. ",
+			 g.space.es.max);
+	else {
+		buf_addf(s->out, "; to meet the target it is expected to need ef_search %.0f and ",
+			 ceil(ef));
+		tell_difference(s, cost, c->cost);
+		buf_addf(s->out, " %s. ", costs[s->g->minimise]);
+	}
 }
 
 /* What the config that is used where nothing is promoted gives instead. */
@@ -183,7 +207,7 @@ static void tell_default(const struct story *s, const struct tune_candidate *c)
 	buf_addf(b, ", ef_search %u) ", usual.ef_search);
 	const struct tune_build *build = tune_history_find(s->h, &usual);
 	if (!build || build->curve.n == 0) {
-		buf_adds(b, "was not built, so there is nothing to compare with. ");
+		tell_expected(s, &usual, c);
 		return;
 	}
 	struct curve_point p = curve_at(&build->curve, usual.ef_search);
