@@ -42,7 +42,7 @@ read_goal() {
 	goal='' remark=''
 	if [ -z "$by" ]; then
 		goal=$(goal_lines) || exit
-		[ -n "$(goal_of --within)" ] || goal=--within=0.05$newline$goal
+		[ -n "$(goal_of --within)" ] || goal=--within=0.1$newline$goal
 		if [ -z "$(goal_of --target-recall)" ]; then
 			goal=--target-recall=0.95$newline$goal
 			[ -n "$(goal_of --target-queries)" ] ||
@@ -53,7 +53,7 @@ read_goal() {
 		choice=$(printf '%s\n' "$goal" | grep -v '^--within=')
 		# A curve goes as far as the space does.
 		reach=$(goal_of --space | sed -n 's/.*es=\([0-9]*:*[0-9]*\).*/\1/p')
-		bench=$(printf '%s\n' "--at-target" "-s${reach:-10:200}" "$goal" | grep -E '^-s|^--at-target$|^--(target-.*|confidence)=')
+		bench=$(printf '%s\n' "--at-target" "--timed=500" "--seconds=0.1" "-s${reach:-10:200}" "$goal" | grep -E '^-s|^--at-target$|^--(target-.*|confidence|timed|seconds)=')
 		how=--strategy=$strategy$newline$goal
 	else
 		choice=--by=winner needed='' bench='' target=${min_recall:-0.9}

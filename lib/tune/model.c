@@ -373,6 +373,14 @@ static void weigh(const struct model *m, const struct config *c, struct found *f
 	f->outlook = o;
 }
 
+/* Fewer candidates than links: such graphs are never the cheapest to search, and little of others
+ * tells how bad they are. */
+static bool wasted(const struct tune_goal *g, const struct config *c)
+{
+	return g->minimise <= TUNE_DISTANCES && c->ef_construction <= c->m &&
+	       g->space.ec.max > g->space.m.min;
+}
+
 static struct found search(const struct model *m)
 {
 	uint32_t ms[COUNT(ladder_m)], ecs[COUNT(ladder_ec)];
@@ -387,7 +395,7 @@ static struct found search(const struct model *m)
 						   .ef_search = m->g->space.es.min,
 						   .seed = SEED,
 						   .storage = (enum hnsw_storage)s};
-				if (!tune_history_has(m->h, &c))
+				if (!tune_history_has(m->h, &c) && (!wasted(m->g, &c) || n_m * n_ec == 1))
 					weigh(m, &c, &f);
 			}
 	return f;
