@@ -46,14 +46,24 @@ static bool is_chosen(const struct story *s, const struct tune_build *b)
 	return s->choice->n && s->choice->best[0].build == b;
 }
 
+/* What was measured, where it was; the law only compares. */
+static double shown_us(const struct tune_candidate *c)
+{
+	return c->timing && c->timing->count ? exp(c->timing->log_us) : c->us;
+}
+
 /* What is said of a build: the chosen ef_search of the one chosen, the best of any other. */
 static enum tune_verdict row_of(const struct story *s, const struct tune_build *b,
 				struct tune_candidate *c)
 {
-	if (!is_chosen(s, b))
-		return tune_decide_build(s->g, &s->law, b, c);
-	*c = s->choice->best[0];
-	return s->choice->verdict;
+	enum tune_verdict v = s->choice->verdict;
+	if (is_chosen(s, b))
+		*c = s->choice->best[0];
+	else
+		v = tune_decide_build(s->g, &s->law, b, c);
+	if (v != TUNE_NOTHING)
+		c->us = shown_us(c);
+	return v;
 }
 
 static void add_row(const struct story *s, const struct tune_build *b)
@@ -121,13 +131,14 @@ static void tell_cost(const struct story *s, const struct tune_candidate *c)
 	struct buf *b = s->out;
 	struct trial t;
 	struct err ignored;
+	double us = shown_us(c);
 	buf_adds(b, "A search takes ");
-	add_us(b, c->us);
+	add_us(b, us);
 	if (c->timing && c->timing->line.len &&
 	    trial_parse(&t, buf_span(&c->timing->line), &ignored) == 0 &&
-	    t.metrics.brute_force_latency_us > c->us)
+	    t.metrics.brute_force_latency_us > us)
 		buf_addf(b, ", %.3g times less than comparing all rows",
-			 t.metrics.brute_force_latency_us / c->us);
+			 t.metrics.brute_force_latency_us / us);
 	buf_adds(b, "; the index takes ");
 	if (c->build->build_secs > 0) {
 		add_seconds(b, c->build->build_secs);
