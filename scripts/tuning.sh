@@ -78,7 +78,7 @@ find_champion() {
 	champion=$(printf '%s\n' "${promotions:-null}" | jq -c "$norm"'.current | if . then .config | norm else empty end')
 	current_id=$(printf '%s\n' "${promotions:-null}" | jq -r '.current.trial_id // ""')
 	printf '%s\n' "$champion" >"$tmp/champion" || unwritten champion
-	: >"$tmp/trials" >"$tmp/winner" >"$tmp/before"
+	for made in trials winner before; do : >"$tmp/$made"; done
 	rows=$(run "${P}hnsw-info" -S "$store" --vectors -- "${vectors:-$name}") || exit
 	rows=$(printf '%s\n' "$rows" | jq .vectors)
 	how=$how$newline--first=$tmp/champion

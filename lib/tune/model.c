@@ -455,5 +455,5 @@ bool tune_model_expect(const struct tune_history *h, const struct tune_goal *g,
 	struct outlook o = look(&m, c);
 	*ef_search = exp(o.ef);
 	*cost = exp(o.cost);
-	return m.cost.n > 0;
+	return m.cost.n >= ENOUGH;
 }
