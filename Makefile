@@ -164,9 +164,10 @@ $(OUT)/bench/%: $(OUT)/tests/bench/%.o $(library)
 
 # Scripts call the programs by their installed names; what they share is put into each.
 script_sed = sed -e '/^@common@$$/{r scripts/common.sh' -e 'd;}' | \
+	sed -e '/^@tuning@$$/{r scripts/tuning.sh' -e 'd;}' | \
 	sed -e 's|@PROGPREFIX@|$(1)|g' -e 's|@VERSION@|$(VERSION)|g'
 
-$(scripts:%=$(OUT)/bin/%): $(OUT)/bin/%: scripts/% scripts/common.sh VERSION
+$(scripts:%=$(OUT)/bin/%): $(OUT)/bin/%: scripts/% scripts/common.sh scripts/tuning.sh VERSION
 	@mkdir -p $(@D)
 	@<$< $(call script_sed,) > $@ && chmod +x $@
 

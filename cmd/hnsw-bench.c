@@ -43,6 +43,8 @@ static const struct cli_opt opts[] = {
     {0, "note", "TEXT", "note of the Trials", CLI_STR, &o.note, 0, 0, NULL},
     {0, "seconds", "S", "measure each at least so long, and at least 6 rounds (default 0.3)",
      CLI_F64, &o.bench.min_seconds, 0, 3600, NULL},
+    {0, "timed", "N", "time only so many of the queries, always the same (default: all)", CLI_U64,
+     &o.bench.timed, 1, 4294967295.0, NULL},
     {0, "target-recall", "R", "recall that a query, and the curve, should reach (default 0.9)",
      CLI_F64, &o.target, 0, 1, NULL},
     {0, "target-queries", "SHARE",

@@ -7,9 +7,14 @@
 static struct {
 	const char *or_config, *rolled_back, *store;
 	bool full, list;
+	int unpinned; /* -1: not given */
 	int format, metric; /* -1: not given */
 	uint32_t k;
-} o = {.format = -1, .metric = -1, .k = 10};
+} o = {.unpinned = -1, .format = -1, .metric = -1, .k = 10};
+
+/* How somebody wants to replace it. */
+enum { BY_RULE, BY_GOAL };
+static const char *const ways[] = {"rule", "goal", NULL};
 
 static const struct cli_opt opts[] = {
     {0, "or", "CONFIG", "print this config (JSON) if nothing is promoted", CLI_STR, &o.or_config, 0,
@@ -20,6 +25,9 @@ static const struct cli_opt opts[] = {
      "print the configs that were rolled back on these vectors (\"\": on any)", CLI_STR,
      &o.rolled_back, 0, 0, NULL},
     {0, "list", NULL, "print the promotion files of all indexes", CLI_FLAG, &o.list, 0, 0, NULL},
+    {0, "unpinned", "HOW",
+     "print nothing; exit 1, and say why, if it is pinned against a choice by a goal, or by a rule",
+     CLI_NAME, &o.unpinned, 0, 0, ways},
     {0, "format", "ENGINE", "print it as settings of pgvector, qdrant, ...: see the manual",
      CLI_NAME, &o.format, 0, 0, settings_engines},
     {'k', "k", "N", "neighbours that queries ask for (with --format; default 10)", CLI_U32, &o.k, 1,
@@ -29,7 +37,7 @@ static const struct cli_opt opts[] = {
 };
 
 static struct cli cli = {
-    .usage = "[--or CONFIG] [--format ENGINE] NAME\n--full NAME\n--rolled-back DIGEST NAME\n--list",
+    .usage = "[--or CONFIG] [--format ENGINE] NAME\n--full NAME\n--rolled-back DIGEST NAME\n--unpinned goal|rule NAME\n--list",
     .about = "Print the config that is promoted for index NAME: what the next build is to use.  "
 	     "Exits 1,\n"
 	     "silently, if nothing is and no --or is given.",
@@ -106,7 +114,9 @@ static int show(struct catalog *c, const char *index, struct err *err)
 	struct promotion p;
 	int there = get(c, index, &p, err);
 	int ret = there < 0 ? -1 : 0;
-	if (there >= 0 && o.rolled_back) {
+	if (there >= 0 && o.unpinned >= 0) {
+		ret = catalog_promotion_unpinned(&p, o.unpinned == BY_GOAL, err);
+	} else if (there >= 0 && o.rolled_back) {
 		print_rolled_back(&p);
 	} else if (there >= 0 && o.full) {
 		if (there)
@@ -160,6 +170,8 @@ int main(int argc, char **argv)
 		cli_usage(&cli, "--list goes with neither --or nor --full");
 	if (o.rolled_back && (o.list || o.full || o.or_config || o.format >= 0))
 		cli_usage(&cli, "--rolled-back goes with none of --list, --full, --or and --format");
+	if (o.unpinned >= 0 && (o.list || o.full || o.or_config || o.rolled_back || o.format >= 0))
+		cli_usage(&cli, "--unpinned goes with no other way to print");
 	if (o.format >= 0 && (o.list || o.full))
 		cli_usage(&cli, "--format goes with neither --list nor --full");
 	if (o.list == (cli.n_operands == 1))

@@ -11,7 +11,7 @@
 #include "tune/strategy.h"
 
 static struct {
-	const char *history, *champion, *pending, *first, *store, *strategy, *space, *grid;
+	const char *history, *champion, *pending, *first, *store, *strategy, *space, *grid, *digest;
 	struct tune_goal goal;
 	struct config like; /* m and seed of the grid */
 	double timeout;
@@ -47,6 +47,9 @@ static const struct cli_opt opts[] = {
      0.001, 86400, NULL},
     {0, "rows", "N", "rows of the index, for model, where no Trial tells it yet", CLI_U64, &o.rows,
      0, 2147483647.0, NULL},
+    {0, "vectors-digest", "DIGEST",
+     "of the index's vectors (default: those of the latest Trial): what is of others only teaches",
+     CLI_STR, &o.digest, 0, 0, NULL},
     TUNE_GOAL_OPTIONS(o.goal),
     TUNE_SEARCH_OPTIONS(o.goal, o.space),
     {'N', "count", "N", "how many to propose (default 1)", CLI_U64, &o.count, 1, 100000, NULL},
@@ -279,6 +282,8 @@ static int ask_command(struct state *s, struct err *err)
 static int prepare(struct state *s, struct err *err)
 {
 	if (o.space && tune_space_parse(span_of(o.space), &o.goal.space, err) != 0)
+		return -1;
+	if (o.digest && tune_history_only(&s->h, o.digest, NULL, err) != 0)
 		return -1;
 	if (o.grid)
 		return 0;

@@ -9,7 +9,7 @@
 #include "tune/explain.h"
 
 static struct {
-	const char *by, *jq, *exclude, *store, *space;
+	const char *by, *jq, *exclude, *champion, *store, *space;
 	double min_recall;
 	bool explain;
 	struct tune_goal goal;
@@ -24,6 +24,9 @@ static const struct cli_opt opts[] = {
      1, NULL},
     {0, "exclude", "FILE", "no Trial with one of these configs (JSON lines)", CLI_STR, &o.exclude,
      0, 0, NULL},
+    {0, "champion", "FILE",
+     "by a goal: what is to be promoted where this config (JSON; an empty file: none) is now",
+     CLI_STR, &o.champion, 0, 0, NULL},
     TUNE_GOAL_OPTIONS(o.goal),
     {0, "space", "RANGES", "only configs of such a space, see propose (default: any)", CLI_STR,
      &o.space, 0, 0, NULL},
@@ -46,15 +49,17 @@ struct state {
 	struct frontier frontier;
 	struct json_filter *filter;
 	double greatest; /* of the jq expression */
-	struct config_list excluded;
+	struct config_list excluded, champion;
 };
 
 static bool admitted(const struct state *s, const struct trial *t)
 {
 	/* A rung has some of the rows only: its figures are those of another, easier index, which a
 	 * goal knows. */
-	return (!t->config.rung || s->by_goal) && (float)t->metrics.recall_at_k >= (float)o.min_recall &&
-	       !config_list_has(&s->excluded, &t->config);
+	if ((float)t->metrics.recall_at_k < (float)o.min_recall)
+		return false;
+	/* The curve of what is not to be chosen still tells of its build: see choose(). */
+	return s->by_goal || (!t->config.rung && !config_list_has(&s->excluded, &t->config));
 }
 
 static void skip(const struct trial *t, const char *why)
@@ -105,8 +110,9 @@ static int take_goal(struct state *s, struct err *err)
 	struct tune_goal usual = TUNE_GOAL_DEFAULT;
 	const struct tune_range any = {1, UINT32_MAX};
 	s->by_goal = s->history.keep_lines = tune_goal_said(&o.goal);
-	if (!s->by_goal && o.explain)
-		return err_set(err, ERR_USAGE, "--explain is for a choice by a goal");
+	if (!s->by_goal && (o.explain || o.champion))
+		return err_set(err, ERR_USAGE, "--%s is for a choice by a goal",
+			       o.explain ? "explain" : "champion");
 	if (!s->by_goal)
 		return 0;
 	usual.space = (struct tune_space){any, any, any, tune_space_widest.storages};
@@ -127,7 +133,9 @@ static int prepare(struct state *s, struct err *err)
 	best_init(&s->best, rule);
 	if (o.jq && !(s->filter = json_filter_new(o.jq, take_value, s, err)))
 		return -1;
-	return o.exclude ? config_list_read(&s->excluded, o.exclude, err) : 0;
+	return o.exclude && config_list_read(&s->excluded, o.exclude, err) != 0     ? -1
+	       : o.champion && config_list_read(&s->champion, o.champion, err) != 0 ? -1
+										   : 0;
 }
 
 static int read_trials(struct state *s, const char *name, struct err *err)
@@ -153,29 +161,31 @@ static int read_trials(struct state *s, const char *name, struct err *err)
 	return ret;
 }
 
-/* What is said on lack of recall is for who goes on looking. */
-static int tell_why(const struct tune_choice *c, struct err *err)
-{
-	bool advise = c->n && c->advice[0] && c->best[0].recall >= tune_goal_target(&o.goal);
-	return err_set(err, ERR_NO, "%s%s%s", c->reason, advise ? ": " : "", advise ? c->advice : "");
-}
-
-/* The Trial by the goal becomes the best, or its explanation; ERR_NO and why if none meets it. */
+/*
+ * By the goal: the Trial becomes the best, or the choice is explained; ERR_NO and why if there is none.
+ * Without --champion nobody said that nothing is promoted, so it is to be proven.
+ */
 static int choose(struct state *s, struct err *err)
 {
 	struct tune_choice choice;
+	const struct config *champion = s->champion.n ? &s->champion.v[0] : NULL;
 	tune_history_end(&s->history);
 	if (s->history.others)
 		cli_note(&cli, "%llu Trials of other vectors or another eval set do not count",
 			 (unsigned long long)s->history.others);
-	if (tune_decide(&s->history, &o.goal, true, &choice, err) != 0)
+	for (size_t i = 0; i < s->excluded.n; i++)
+		tune_history_forget(&s->history, &s->excluded.v[i]);
+	int ret = tune_challenger(&s->history, &o.goal, champion, champion || !o.champion, &choice, err);
+	if (ret != 0 && err->code != ERR_NO)
 		return -1;
 	if (o.explain) {
-		int ret = tune_explain(&s->history, &o.goal, &choice, &cli_out.b, err);
-		return ret == 0 && choice.verdict != TUNE_REACHED ? tell_why(&choice, err) : ret;
+		struct err why;
+		return tune_explain(&s->history, &o.goal, &choice, &cli_out.b, &why) != 0
+			   ? (*err = why, -1)
+			   : ret;
 	}
-	if (choice.verdict != TUNE_REACHED)
-		return tell_why(&choice, err);
+	if (ret != 0)
+		return -1;
 	s->best.any = true;
 	buf_addspan(&s->best.line, buf_span(&choice.best[0].timing->line));
 	return buf_ok(&s->best.line, err);
@@ -214,5 +224,6 @@ int main(int argc, char **argv)
 	tune_history_release(&s.history);
 	json_filter_free(s.filter);
 	config_list_release(&s.excluded);
+	config_list_release(&s.champion);
 	return cli_finish(&cli, status);
 }

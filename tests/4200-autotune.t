@@ -77,11 +77,11 @@ says "is served already" "which is said"
 g1=$(jq -r .generation first)
 status 3 "a promoted config that no index can have" "trial one 20 30 1 1 odd | sed 's/\"m\":16/\"m\":1/' | trial-append | promote odd >o2; ingest odd v.jsonl >o2; activate odd"
 says "m=1 is out of range 2..512" "is told of"
-check "another config" "trial-list docs | jq -r 'select(.config.ef_construction == 20) | .id' | tail -n 1 >id; promote docs \$(cat id) >o2; activate --min-recall 0.1 docs | jq -e --arg g1 $g1 '.previous == \$g1 and .generation != \$g1 and .config.ef_construction == 20'"
+check "another config" "trial-list docs | jq -r 'select(.config.ef_construction == 20) | .id' | tail -n 1 >id; promote --no-pin docs \$(cat id) >o2; activate --min-recall 0.1 docs | jq -e --arg g1 $g1 '.previous == \$g1 and .generation != \$g1 and .config.ef_construction == 20'"
 cp $active/$g1/index.hnsw kept
 check "rollback and activate return to the very file" "rollback docs >o2; activate docs | jq -e --arg g1 $g1 '.generation == \$g1' && cmp kept $active/$g1/index.hnsw"
-check "old generations go" "for ec in 31 32 33 34; do autotune -q --trust-stored --min-recall 0 --grid \$ec/30 docs >o2; id=\$(trial-list docs | jq -r \"select(.config.ef_construction == \$ec) | .id\" | tail -n 1); promote docs \$id >o2; activate -q docs >o3 || exit 1; done; test \$(ls -d $active/gen_* | wc -l) -eq 2 && hnsw-info --check docs >o2"
-check "as many as asked for stay" "id=\$(trial-list docs | jq -r \"select(.config.ef_construction == 31) | .id\" | tail -n 1); promote docs \$id >o2; activate -q --keep 0 docs >o2; test \$(ls -d $active/gen_* | wc -l) -eq 1"
+check "old generations go" "for ec in 31 32 33 34; do autotune -q --trust-stored --min-recall 0 --grid \$ec/30 docs >o2; id=\$(trial-list docs | jq -r \"select(.config.ef_construction == \$ec) | .id\" | tail -n 1); promote --no-pin docs \$id >o2; activate -q docs >o3 || exit 1; done; test \$(ls -d $active/gen_* | wc -l) -eq 2 && hnsw-info --check docs >o2"
+check "as many as asked for stay" "id=\$(trial-list docs | jq -r \"select(.config.ef_construction == 31) | .id\" | tail -n 1); promote --no-pin docs \$id >o2; activate -q --keep 0 docs >o2; test \$(ls -d $active/gen_* | wc -l) -eq 1"
 status 1 "too little recall is not served" "autotune -q --trust-stored --min-recall 0 --grid 10/10 -m 4 docs >o2; id=\$(trial-list docs | jq -r 'select(.config.m == 4) | .id' | tail -n 1); promote docs \$id >o2; activate --min-recall 0.999999 docs"
 says "not served: recall" "and it says so"
 check "what was served still is" "hnsw-info --check docs | jq -e '.m == 16'"
@@ -92,6 +92,9 @@ check "readers during activations never fail" "
 	while kill -0 \$pid 2>/dev/null; do head -n 1 v.jsonl | hnsw-search -k 1 fresh | grep -q '\"d0\"' || exit 1; done; wait; test ! -s bad"
 
 # ---- what a record holds does not matter to the shell ----
+promote --unpin docs >out
+status 1 "what is pinned is noticed before anything is built" "promote --pin docs \$(trial-list docs | tail -n 1 | jq -r .id) >o2; trial-list docs | wc -l >n; autotune --by winner --trust-stored --grid 99/30 docs"
+check "and nothing is" "jq -e '.promoted == false and .builds == 0' out && trial-list docs | test \$(wc -l) -eq \$(cat n)"
 promote --unpin docs >out
 check "blanks in an id and in a config" "trial-list docs | jq -c 'select(.config.ef_construction == 160)' | tail -n 1 |
 	jq -c '.id = \"an  odd\\\\nid \" | .config.remark = \"a b  c\" | .metrics.search_latency_p50_us = 0.001 | .metrics.recall_at_k = 1' | trial-append docs >o2

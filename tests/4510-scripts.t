@@ -6,7 +6,7 @@ vectors 300 8 1 | ingest docs >out
 index-add --metric l2 docs >out 2>&1
 evalset -q -N 40 --save ev docs
 index-add --eval-set ev docs >out
-trial t1 20 30 0.5 100 docs | trial-append | promote docs >out
+trial t1 20 30 0.5 100 docs | trial-append | promote --no-pin docs >out
 
 # fake PROGRAM: one that reads its body from stdin, in a directory of its own with all the others
 mkdir -p opt/bin tmp

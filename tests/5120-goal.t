@@ -87,12 +87,19 @@ check "by a goal that it misses it gives way" promote -n --unattended docs "$fas
 index-add --no-goal docs >o2
 status 1 "without one it stays" promote --unattended docs "$fast"
 says "promoted by hand, stays where there is no goal" "and it says so"
+status 1 "which can be known before" promoted --unpinned rule docs
+says "promoted by hand, stays where there is no goal" "with the reason"
+check "by a goal it may be replaced" promoted --unpinned goal docs
+check "and nothing is printed" "test ! -s out"
+status 2 "how else" promoted --unpinned luck docs
+status 2 "and something to print" promoted --unpinned goal --full docs
 check "a person may" promote -n docs "$fast"
 check "so may all once it is let go" "promote --unpin docs && promote -n --unattended docs $fast"
 same not "it is shown" pin
 check "not pinned from the start" "promote --no-pin docs $fast | jq -e '.current | has(\"pinned\") | not'"
 check "pinned for good" "revision=\$(promoted --full docs | jq .history[-1].trial_id); promote --pin docs $fast | jq -e --argjson r \"\$revision\" '.current.pinned == \"always\" and .history[-1].trial_id == \$r'"
 index-add --target-recall 0.9 docs >o2
+status 1 "then neither" promoted --unpinned goal docs
 status 1 "then no goal helps" promote --unattended docs "$slow"
 says "is pinned: promote --unpin lets it go" "and it says so"
 check "a rollback brings back what was, with its pin" "promote --pin docs $slow && promote docs $poor && rollback docs && test \$(pin) = always"

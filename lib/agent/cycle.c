@@ -176,16 +176,20 @@ static int decide_by_goal(struct cycle *c, const struct trial *t, struct buf *wi
 			  struct err *err)
 {
 	struct past *p = &c->past;
-	struct tune_candidate best;
+	const struct config *now = p->has_champion ? &p->champion : NULL;
+	struct tune_choice choice;
 	struct trial chosen, champion;
 	for (size_t i = 0; i < p->promotion.n_rolled_back; i++) {
 		const struct config *config = &p->promotion.rolled_back[i]->config;
 		if (promotion_rolled_back(&p->promotion, config, t->vectors_digest))
 			tune_history_forget(&p->history, config);
 	}
-	if (tune_challenger(&p->history, &c->goal, p->has_champion ? &p->champion : NULL, &best,
-			    err) != 0 ||
-	    trial_parse(&chosen, buf_span(&best.timing->line), err) != 0 ||
+	if (tune_challenger(&p->history, &c->goal, now, now != NULL, &choice, err) != 0)
+		return -1;
+	if (now && config_same(now, &choice.best[0].config))
+		return err_set(err, ERR_NO, "nothing that meets the goal is cheaper than the champion "
+					    "by more than 3 %%");
+	if (trial_parse(&chosen, buf_span(&choice.best[0].timing->line), err) != 0 ||
 	    (p->has_champion &&
 	     trial_parse(&champion, buf_span(&p->line[p->promoted]), err) != 0) ||
 	    check_gates(c, &chosen, err) != 0)

@@ -29,7 +29,7 @@ struct agent_settings {
 
 #define AGENT_SETTINGS_DEFAULT                                                                    \
 	{                                                                                         \
-		.cycle_interval_secs = 60, .cooldown_between_trials_secs = 30, .min_recall = 0.9, \
+		.cycle_interval_secs = 60, .cooldown_between_trials_secs = 30, .min_recall = TUNE_RECALL, \
 		.max_trials_per_hour = 30, .goal = TUNE_GOAL_UNSAID,                              \
 		.min_new_rows = AGENT_NEW_ROWS_SHARE                                              \
 	}

@@ -212,6 +212,10 @@ int catalog_promotion_get(const struct catalog_index *x, struct promotion *p,
 /* Names of all indexes that have a promotion file in any bucket, each once. */
 int catalog_promotion_list(struct catalog *c, struct store_names *out, struct err *err) MUST_CHECK;
 
+/* ERR_NO, and how to let it go, if what is promoted is pinned against who promotes unattended, by a goal
+ * or without one. */
+int catalog_promotion_unpinned(const struct promotion *p, bool by_goal, struct err *err) MUST_CHECK;
+
 struct promote_request {
 	const struct trial *trial;
 	const char *by, *note; /* note may be NULL */

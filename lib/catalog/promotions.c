@@ -211,12 +211,11 @@ static int check_whole(const struct trial *t, struct err *err)
 		       (int)t->id.n, t->id.p, t->config.rung);
 }
 
-/* ERR_NO if what is promoted is pinned. */
-static int check_pin(const struct gates *g, struct err *err)
+int catalog_promotion_unpinned(const struct promotion *p, bool by_goal, struct err *err)
 {
-	const struct promotion_entry *e = g->p->current;
+	const struct promotion_entry *e = p->current;
 	if (!e || e->pin == PROMOTION_NOT_PINNED ||
-	    (e->pin == PROMOTION_PINNED_WITHOUT_GOAL && g->goal))
+	    (e->pin == PROMOTION_PINNED_WITHOUT_GOAL && by_goal))
 		return 0;
 	return err_set(err, ERR_NO,
 		       e->pin == PROMOTION_PINNED
@@ -232,7 +231,7 @@ static int check_gates(const struct gates *g, enum promotion_floor *floor, struc
 	const struct promote_request *r = g->r;
 	const struct trial *t = r->trial;
 	if (check_whole(t, err) != 0 || check_expect(g->p, r->expect, err) != 0 ||
-	    (r->unattended && check_pin(g, err) != 0) || check_floor(g, floor, err) != 0)
+	    (r->unattended && catalog_promotion_unpinned(g->p, g->goal != NULL, err) != 0) || check_floor(g, floor, err) != 0)
 		return -1;
 	if (r->unattended && promotion_rolled_back(g->p, &t->config, t->vectors_digest))
 		return err_set(err, ERR_NO, "this config was rolled back on the same vectors");

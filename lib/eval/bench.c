@@ -14,7 +14,7 @@
 #define LONGEST 3   /* times the seconds asked for, where rounds differ much */
 #define STABLE 0.01 /* half the width of the interval of the median, relative */
 #define BRUTE_QUERIES 32
-#define BRUTE_SECONDS 1.0
+#define BRUTE_SECONDS 0.3
 #define NS 1e9
 
 static int by_value(const void *a, const void *b)
@@ -231,6 +231,7 @@ void bench_release(struct bench *b)
 struct round {
 	struct bench *b;
 	uint32_t ef;
+	uint64_t n;	    /* of the queries, evenly spaced, are timed */
 	double *latency_us; /* n */
 	_Atomic int failed; /* number of the thread, from 1 */
 };
@@ -274,20 +275,20 @@ static void search_queries(void *ctx, uint64_t begin, uint64_t end, int thread)
 	struct hnsw_scratch *s = &b->scratch[thread];
 	struct hnsw_hit *hits = b->hits + (size_t)thread * (b->set->k + 1);
 	for (uint64_t at = begin; at < end && !r->failed; at++) {
-		uint64_t i = b->order[at], before = clock_mono_ns();
+		uint64_t i = b->order[at] * b->n / r->n, before = clock_mono_ns();
 		int n = search(b, i, r->ef, s, hits, &b->err[thread]);
 		if (n < 0)
 			r->failed = thread + 1;
 		else
-			r->latency_us[i] = (double)(clock_mono_ns() - before) / 1000;
+			r->latency_us[at] = (double)(clock_mono_ns() - before) / 1000;
 	}
 }
 
 static double run_round(struct round *r)
 {
-	rng_permutation(rng_next(&r->b->rng), r->b->order, (uint32_t)r->b->n);
+	rng_permutation(rng_next(&r->b->rng), r->b->order, (uint32_t)r->n);
 	uint64_t start = clock_mono_ns();
-	par_run(r->b->par, r->b->n, 16, search_queries, r);
+	par_run(r->b->par, r->n, 16, search_queries, r);
 	return (double)(clock_mono_ns() - start) / NS;
 }
 
@@ -360,23 +361,26 @@ static bool is_stable(struct rounds *p, struct bench_result *out)
 	return p->sorted[hi] - p->sorted[lo] <= 2 * STABLE * m;
 }
 
-static int time_rounds(struct bench *b, uint32_t ef, double min_seconds, struct rounds *p,
-		       struct bench_result *out, struct err *err)
+static int time_rounds(struct bench *b, uint32_t ef, const struct bench_opts *opts,
+		       struct rounds *p, struct bench_result *out, struct err *err)
 {
-	struct round r = {.b = b, .ef = ef};
+	struct round r = {.b = b, .ef = ef, .n = b->n};
+	double min_seconds = opts->min_seconds;
 	double spent = 0;
 	bool done = false;
-	r.latency_us = mem_array(b->n, sizeof *r.latency_us, err);
+	if (opts->timed && opts->timed < r.n)
+		r.n = opts->timed;
+	r.latency_us = mem_array(r.n, sizeof *r.latency_us, err);
 	if (!r.latency_us)
 		return -1;
 	while (!r.failed && !done) {
 		double seconds = run_round(&r);
 		spent += seconds;
-		sort_values(r.latency_us, b->n);
-		p->p50[p->n] = bench_percentile(r.latency_us, b->n, 0.50);
-		p->p95[p->n] = bench_percentile(r.latency_us, b->n, 0.95);
-		p->p99[p->n] = bench_percentile(r.latency_us, b->n, 0.99);
-		p->qps[p->n++] = (double)b->n / seconds;
+		sort_values(r.latency_us, r.n);
+		p->p50[p->n] = bench_percentile(r.latency_us, r.n, 0.50);
+		p->p95[p->n] = bench_percentile(r.latency_us, r.n, 0.95);
+		p->p99[p->n] = bench_percentile(r.latency_us, r.n, 0.99);
+		p->qps[p->n++] = (double)r.n / seconds;
 		if (p->n >= BENCH_MIN_ROUNDS && spent >= min_seconds)
 			done = is_stable(p, out) || spent >= LONGEST * min_seconds;
 		done = done || p->n == MAX_ROUNDS;
@@ -399,7 +403,7 @@ int bench_run(struct bench *b, const struct bench_curve *curve, size_t at,
 	*out = (struct bench_result){.queries = b->n};
 	if (!all || (b->brute_force_us == 0 && time_brute_force(b, err) != 0) ||
 	    read_curve(b, curve, at, opts->target_recall, out, err) != 0 ||
-	    time_rounds(b, curve->ef[at], opts->min_seconds, &p, out, err) != 0)
+	    time_rounds(b, curve->ef[at], opts, &p, out, err) != 0)
 		goto out;
 	(void)is_stable(&p, out);
 	out->rounds = p.n;

@@ -60,6 +60,7 @@ void bench_release(struct bench *b);
 struct bench_opts {
 	double min_seconds;
 	double target_recall;
+	uint64_t timed; /* of the queries; 0: all */
 };
 
 /*

@@ -10,8 +10,9 @@
  * Such graphs are as good as those of beams, or better, where the leaves of a node hold most of
  * its nearest ones, and bad where they do not: uniform data, or a great intrinsic dimension.  They
  * are bad, too, where rows lie in clumps far from each other, as many to a clump as to a leaf: then
- * all leaves of a node are its clump, and few links leave it.  So both are tried first, for some
- * nodes whose nearest ones are computed.
+ * all leaves of a node are its clump, and few links leave it; and where there are hubs, which are
+ * among the nearest of many, as in sparse data.  So all this is tried first, for some nodes whose
+ * nearest ones are computed.
  */
 #include "hnsw/bulk_internal.h"
 
@@ -37,6 +38,7 @@
 /* In a clump: so much nearer are the nearest, in squared distance, than nodes are on average. */
 #define CLUMP 0.01
 #define CLUMP_SHARE 0.1 /* of the trial nodes may be in clumps */
+#define HUB 5		/* trial nodes that a hub is among the nearest of */
 
 struct bulk {
 	struct build *b;
@@ -300,6 +302,26 @@ static uint32_t count_clumped(const struct trial *t)
 	return n;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* Whether a node is among the nearest of so many trial nodes that it is a hub. */
+static bool has_hub(const struct trial *t)
+{
+	uint32_t node[TRIAL_NODES * TRIAL_NEAR], n = 0;
+	for (uint32_t i = 0; i < TRIAL_NODES; i++)
+		for (uint32_t j = 0; j < TRIAL_NEAR; j++)
+			node[n++] = topk_number(t->near[i][j]);
+	qsort(node, n, sizeof *node, by_number);
+	for (uint32_t i = HUB - 1; i < n; i++)
+		if (node[i] == node[i - (HUB - 1)])
+			return true;
+	return false;
+}
+
 static int try_leaves(const struct bulk *u, bool *good, struct err *err)
 {
 	struct trial t = {.u = u};
@@ -311,7 +333,7 @@ static int try_leaves(const struct bulk *u, bool *good, struct err *err)
 		ret = count_meetings(&t, &met, err);
 	}
 	*good = ret == 0 && met >= TRIAL_SHARE * TRIAL_NODES * TRIAL_NEAR &&
-		count_clumped(&t) <= CLUMP_SHARE * TRIAL_NODES;
+		count_clumped(&t) <= CLUMP_SHARE * TRIAL_NODES && !has_hub(&t);
 	mem_block_release(&t.wide);
 	return ret;
 }

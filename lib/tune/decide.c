@@ -254,25 +254,29 @@ int tune_decide(const struct tune_history *h, const struct tune_goal *g, bool ti
 	return 0;
 }
 
-static bool among(const struct tune_choice *c, const struct config *config)
+/* Put the champion before those that are as good. */
+static void prefer(struct tune_choice *c, const struct config *champion)
 {
-	for (size_t i = 0; config && i < c->n; i++)
-		if (config_same(&c->best[i].config, config))
-			return true;
-	return false;
+	for (size_t i = 1; i < c->n; i++)
+		if (config_same(&c->best[i].config, champion)) {
+			struct tune_candidate first = c->best[0];
+			c->best[0] = c->best[i];
+			c->best[i] = first;
+		}
 }
 
 int tune_challenger(const struct tune_history *h, const struct tune_goal *g,
-		    const struct config *champion, struct tune_candidate *out, struct err *err)
+		    const struct config *champion, bool proven, struct tune_choice *out,
+		    struct err *err)
 {
-	struct tune_choice c;
-	if (tune_decide(h, g, true, &c, err) != 0)
+	if (tune_decide(h, g, true, out, err) != 0)
 		return -1;
-	if (c.verdict != TUNE_REACHED && (c.verdict != TUNE_UNPROVEN || champion))
-		return err_set(err, ERR_NO, "%s%s%s", c.reason, c.advice[0] ? ": " : "", c.advice);
-	if (among(&c, champion))
-		return err_set(err, ERR_NO, "nothing that meets the goal is cheaper than the champion "
-					    "by more than 3 %%");
-	*out = c.best[0];
-	return 0;
+	if (champion)
+		prefer(out, champion);
+	if (out->verdict == TUNE_REACHED || (out->verdict == TUNE_UNPROVEN && !proven))
+		return 0;
+	/* What is said on lack of recall is for who goes on looking. */
+	bool advise = out->n && out->advice[0] && out->best[0].recall >= tune_goal_target(g);
+	return err_set(err, ERR_NO, "%s%s%s", out->reason, advise ? ": " : "",
+		       advise ? out->advice : "");
 }

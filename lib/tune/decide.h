@@ -54,13 +54,14 @@ int tune_decide(const struct tune_history *h, const struct tune_goal *g, bool ti
 		struct tune_choice *out, struct err *err) MUST_CHECK;
 
 /*
- * Who is to take the champion's place, or to be the first: the cheapest that Trials have measured and
- * that meets the goal, by its mean if there is no champion.  ${champion}: NULL if there is none; what
- * must not be chosen was forgotten (tune_history_forget()).  0; ERR_NO: nobody is, and why.  Whether
- * it is better is for a duel to tell, whether it may be promoted for catalog_promote().
+ * What is to be promoted: the cheapest that Trials have measured and that meets the goal, unless
+ * ${proven} by its mean; the champion itself (NULL: there is none) if it meets the goal and nothing is
+ * cheaper by more than 3 %.  What must not be chosen was forgotten (tune_history_forget()).  0: the first of
+ * ${out}; -1, ERR_NO: nothing is, and why; ${out} has what comes nearest.  Whether it is better is for
+ * a duel to tell, whether it may be promoted for catalog_promote().
  */
 int tune_challenger(const struct tune_history *h, const struct tune_goal *g,
-		    const struct config *champion, struct tune_candidate *out,
+		    const struct config *champion, bool proven, struct tune_choice *out,
 		    struct err *err) MUST_CHECK;
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "record/evalset.h"
 #include "tune/law.h"
+#include "tune/model_internal.h"
 
 /* All that the words are about. */
 struct story {
@@ -46,14 +47,24 @@ static bool is_chosen(const struct story *s, const struct tune_build *b)
 	return s->choice->n && s->choice->best[0].build == b;
 }
 
+/* What was measured, where it was; the law only compares. */
+static double shown_us(const struct tune_candidate *c)
+{
+	return c->timing && c->timing->count ? exp(c->timing->log_us) : c->us;
+}
+
 /* What is said of a build: the chosen ef_search of the one chosen, the best of any other. */
 static enum tune_verdict row_of(const struct story *s, const struct tune_build *b,
 				struct tune_candidate *c)
 {
-	if (!is_chosen(s, b))
-		return tune_decide_build(s->g, &s->law, b, c);
-	*c = s->choice->best[0];
-	return s->choice->verdict;
+	enum tune_verdict v = s->choice->verdict;
+	if (is_chosen(s, b))
+		*c = s->choice->best[0];
+	else
+		v = tune_decide_build(s->g, &s->law, b, c);
+	if (v != TUNE_NOTHING)
+		c->us = shown_us(c);
+	return v;
 }
 
 static void add_row(const struct story *s, const struct tune_build *b)
@@ -135,13 +146,14 @@ static void tell_cost(const struct story *s, const struct tune_candidate *c)
 	struct buf *b = s->out;
 	struct trial t;
 	struct err ignored;
+	double us = shown_us(c);
 	buf_adds(b, "A search takes ");
-	add_us(b, c->us);
+	add_us(b, us);
 	if (c->timing && c->timing->line.len &&
 	    trial_parse(&t, buf_span(&c->timing->line), &ignored) == 0 &&
-	    t.metrics.brute_force_latency_us > c->us)
+	    t.metrics.brute_force_latency_us > us)
 		buf_addf(b, ", %.3g times less than comparing all rows",
-			 t.metrics.brute_force_latency_us / c->us);
+			 t.metrics.brute_force_latency_us / us);
 	buf_adds(b, "; the index takes ");
 	if (c->build->build_secs > 0) {
 		add_seconds(b, c->build->build_secs);
@@ -160,10 +172,11 @@ static void tell_difference(const struct story *s, double other, double chosen)
 		buf_addf(s->out, "%.0f %% %s", fabs(more), more > 0 ? "more" : "less");
 }
 
+/* By enum tune_cost. */
+static const char *const costs[] = {"time a search", "distances a search", "time to build", "memory"};
+
 static void tell_runner_up(const struct story *s, const struct tune_candidate *c)
 {
-	static const char *const what[] = {"time a search", "distances a search", "time to build",
-					   "memory"};
 	struct tune_candidate best = {.cost = INFINITY}, other;
 	for (size_t i = 0; i < s->h->n; i++) {
 		const struct tune_build *b = &s->h->build[i];
@@ -181,7 +194,29 @@ static void tell_runner_up(const struct story *s, const struct tune_candidate *c
 	add_build(s->out, &best.config);
 	buf_addf(s->out, ", ef_search %u, takes ", best.config.ef_search);
 	tell_difference(s, best.cost, c->cost);
-	buf_addf(s->out, " %s. ", what[s->g->minimise]);
+	buf_addf(s->out, " %s. ", costs[s->g->minimise]);
+}
+
+/* The default was not built: what it is expected to take for the same goal. */
+static void tell_expected(const struct story *s, const struct config *usual,
+			  const struct tune_candidate *c)
+{
+	struct tune_goal g = *s->g;
+	double ef, cost;
+	if (g.space.es.max > tune_space_widest.es.max)
+		g.space = tune_space_default; /* anything will do: for a choice, not for a look ahead */
+	buf_adds(s->out, "was not built");
+	if (s->choice->verdict == TUNE_IMPOSSIBLE || !tune_model_expect(s->h, &g, usual, &ef, &cost))
+		buf_adds(s->out, ". ");
+	else if (ef > g.space.es.max)
+		buf_addf(s->out, "; it is expected to miss the target with any ef_search up to %u. ",
+			 g.space.es.max);
+	else {
+		buf_addf(s->out, "; to meet the target it is expected to need ef_search %.0f and ",
+			 ceil(ef));
+		tell_difference(s, cost, c->cost);
+		buf_addf(s->out, " %s. ", costs[s->g->minimise]);
+	}
 }
 
 /* What the config that is used where nothing is promoted gives instead. */
@@ -198,7 +233,7 @@ static void tell_default(const struct story *s, const struct tune_candidate *c)
 	buf_addf(b, ", ef_search %u) ", usual.ef_search);
 	const struct tune_build *build = tune_history_find(s->h, &usual);
 	if (!build || build->curve.n == 0) {
-		buf_adds(b, "was not built, so there is nothing to compare with. ");
+		tell_expected(s, &usual, c);
 		return;
 	}
 	struct curve_point p = curve_at(&build->curve, usual.ef_search);

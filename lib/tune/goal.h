@@ -43,6 +43,8 @@ struct tune_goal {
 	struct tune_space space;
 };
 
+#define TUNE_RECALL 0.9 /* the recall that is wanted if nobody says which */
+
 /* What says nothing: to be filled by options, by a record, and by what is usual. */
 #define TUNE_GOAL_UNSAID                                                                           \
 	{                                                                                          \
@@ -52,7 +54,7 @@ struct tune_goal {
 	}
 #define TUNE_GOAL_DEFAULT                                                                          \
 	{                                                                                          \
-		.target_recall = 0.9, .confidence = 0.99, .within = 0.01,                          \
+		.target_recall = TUNE_RECALL, .confidence = 0.99, .within = 0.01,                          \
 		.space = {{8, 64}, {10, 400}, {10, 200}, 1u << HNSW_AUTO}                          \
 	}
 

@@ -4,8 +4,9 @@
  * curves tell which M and ef_construction matter.  Then whole builds, each the one with the
  * greatest expected saving for its price, by Gaussian processes of what is minimised, of the
  * ef_search that is needed and of the seconds of a build.  Where the index was tuned before, with
- * fewer rows, those builds take the place of rungs.  It ends when no build is expected to
- * save what the goal calls worth it.
+ * fewer rows, those builds take the place of rungs; if it has grown by a little and the cheapest of
+ * then still does, there is nothing to look for.  It ends when no build is expected to save what the
+ * goal calls worth it.
  *
  * A pure function of the history and the goal.  exp, log and erf of another C library may differ
  * in the last bit; that matters only where two candidates are equal to 15 digits.
@@ -28,6 +29,9 @@
 #define TAIL_MOST 4.0 /* log of the greatest factor that a curve is continued by */
 #define TAIL_SLOPE 0.15 /* least fall of log(1 - recall) by log(ef_search) */
 
+#define GROWN 1.5    /* times the rows of before: more may have changed what is the cheapest */
+#define DEARER 0.1   /* log distances that it may need more than growth explains */
+
 static const uint32_t ladder_m[] = {4, 6, 8, 12, 16, 24, 32, 48, 64, 96};
 static const uint32_t ladder_ec[] = {10,  14,  20,  28,	 40,  57,  80,	113,
 				     160, 226, 320, 400, 566, 800, 1000};
@@ -37,13 +41,20 @@ static const struct {
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
+/* The cheapest build that meets the goal. */
+struct standing {
+	const struct tune_build *build; /* NULL: none */
+	double cost, distances; /* logs */
+};
+
 struct model {
-	struct tune_history *h;
+	const struct tune_history *h;
 	const struct tune_goal *g;
 	struct tune_law law;
 	struct gp cost, ef, seconds;
 	double unit;   /* log seconds of a build-equivalent: M 16, ef_construction 400 */
-	double best;   /* log cost of the cheapest whole build that meets the goal */
+	struct standing now, before;
+	double best;   /* log cost of the cheapest whole build that meets the goal, pending ones too */
 	size_t whole;  /* whole builds, those pending too */
 	bool met;
 };
@@ -163,6 +174,12 @@ static bool meets(const struct tune_goal *g, const struct tune_build *b, double 
 	       !(g->minimise == TUNE_LATENCY && over_limit(g, g->max_latency, exp(lcost)));
 }
 
+static void stand(struct standing *s, const struct tune_build *b, double lcost, double ldist)
+{
+	if (!s->build || lcost < s->cost)
+		*s = (struct standing){b, lcost, ldist};
+}
+
 static void add_build(struct model *m, const struct tune_build *b, bool older)
 {
 	struct gp_point p = point_of(&b->config);
@@ -183,10 +200,8 @@ static void add_build(struct model *m, const struct tune_build *b, bool older)
 		return;
 	gp_add(&m->ef, &p, lef - usual_cost(&b->config));
 	gp_add(&m->cost, &p, lcost - usual_cost(&b->config));
-	if (p.kind != WHOLE || !meets(m->g, b, lef, lcost))
-		return;
-	m->best = m->met ? fmin(m->best, lcost) : lcost;
-	m->met = true;
+	if (p.kind != RUNG && meets(m->g, b, lef, lcost))
+		stand(older ? &m->before : &m->now, b, lcost, ldist);
 }
 
 /* What a candidate is expected to be. */
@@ -244,7 +259,7 @@ static void believe(struct model *m, const struct config *c)
 	}
 }
 
-static void learn(struct model *m, struct tune_history *h, const struct tune_goal *g)
+static void learn(struct model *m, const struct tune_history *h, const struct tune_goal *g)
 {
 	struct config unit = {.m = 16, .ef_construction = 400, .storage = HNSW_AUTO};
 	*m = (struct model){.h = h, .g = g, .law = tune_law_fit(h)};
@@ -260,6 +275,8 @@ static void learn(struct model *m, struct tune_history *h, const struct tune_goa
 	gp_fit(&m->cost);
 	gp_fit(&m->ef);
 	gp_fit(&m->seconds);
+	m->met = m->now.build != NULL;
+	m->best = m->now.cost;
 	m->unit = look(m, &unit).seconds;
 	for (size_t i = 0; i < h->n_pending; i++)
 		believe(m, &h->pending[i]);
@@ -301,6 +318,16 @@ static size_t taught(const struct tune_history *h)
 	for (size_t i = 0; i < h->n_older; i++)
 		n += h->older[i].curve.n > 0;
 	return n;
+}
+
+/* Whether the index has grown by a little, and what was the cheapest before is about as cheap still. */
+static bool settled(const struct model *m)
+{
+	const struct tune_build *now = m->now.build, *before = m->before.build;
+	return now && before && m->g->within > 0 && config_same_build(&now->config, &before->config) &&
+	       before->curve.target == m->g->target_recall &&
+	       (double)now->rows <= GROWN * (double)before->rows &&
+	       m->now.distances <= m->before.distances + DEARER;
 }
 
 /* The next rung that was not built, if rungs are of use; false: none. */
@@ -346,6 +373,14 @@ static void weigh(const struct model *m, const struct config *c, struct found *f
 	f->outlook = o;
 }
 
+/* Fewer candidates than links: such graphs are never the cheapest to search, and little of others
+ * tells how bad they are. */
+static bool wasted(const struct tune_goal *g, const struct config *c)
+{
+	return g->minimise <= TUNE_DISTANCES && c->ef_construction <= c->m &&
+	       g->space.ec.max > g->space.m.min;
+}
+
 static struct found search(const struct model *m)
 {
 	uint32_t ms[COUNT(ladder_m)], ecs[COUNT(ladder_ec)];
@@ -360,7 +395,7 @@ static struct found search(const struct model *m)
 						   .ef_search = m->g->space.es.min,
 						   .seed = SEED,
 						   .storage = (enum hnsw_storage)s};
-				if (!tune_history_has(m->h, &c))
+				if (!tune_history_has(m->h, &c) && (!wasted(m->g, &c) || n_m * n_ec == 1))
 					weigh(m, &c, &f);
 			}
 	return f;
@@ -389,11 +424,14 @@ int tune_model_next(struct tune_history *h, const struct tune_goal *g, struct tu
 	if (tune_goal_check(g, err) != 0)
 		return -1;
 	*out = (struct tune_proposal){0};
+	learn(&m, h, g);
+	if (settled(&m))
+		return err_set(err, ERR_NO, "nothing is worth trying: what was the cheapest before "
+					    "the index grew still is, as far as one build tells");
 	if (next_rung(h, g, &out->config)) {
 		snprintf(out->why, sizeof out->why, "a rung, to see what m and ef_construction do");
 		return tune_history_pending(h, &out->config, err);
 	}
-	learn(&m, h, g);
 	struct found f = search(&m);
 	if (!f.any || (m.met && f.saving < g->within) ||
 	    (!m.met && m.whole && f.outlook.likely < HOPELESS))
@@ -407,4 +445,15 @@ int tune_model_next(struct tune_history *h, const struct tune_goal *g, struct tu
 	else
 		snprintf(out->why, sizeof out->why, "the cheapest that is likely to do");
 	return tune_history_pending(h, &out->config, err);
+}
+
+bool tune_model_expect(const struct tune_history *h, const struct tune_goal *g,
+		       const struct config *c, double *ef_search, double *cost)
+{
+	struct model m;
+	learn(&m, h, g);
+	struct outlook o = look(&m, c);
+	*ef_search = exp(o.ef);
+	*cost = exp(o.cost);
+	return m.cost.n >= ENOUGH;
 }

@@ -227,7 +227,7 @@ static void test_challenger(void)
 {
 	struct tune_history h = TUNE_HISTORY_INIT;
 	struct tune_goal g = TUNE_GOAL_DEFAULT;
-	struct tune_candidate best;
+	struct tune_choice c;
 	struct err err;
 	struct config few = config_of(16, 80, 10), dear = config_of(16, 80, 200), cheap = dear;
 	add(&h, &few, "v", 0, true);
@@ -235,22 +235,32 @@ static void test_challenger(void)
 	tune_history_end(&h);
 	cheap.ef_search = tune_reach(&g, &h.build[0]);
 	ok(cheap.ef_search > 10 && cheap.ef_search < 190, "between the two");
-	ok(tune_challenger(&h, &g, &dear, &best, &err) == -1 && err.code == ERR_NO,
+	ok(tune_challenger(&h, &g, &dear, true, &c, &err) == 0 && config_same(&c.best[0].config, &dear),
 	   "a champion that alone meets the goal stays");
 	tune_history_release(&h);
 	add(&h, &few, "v", 0, true);
 	add(&h, &dear, "v", 0, true);
 	add(&h, &cheap, "v", 0, true);
 	tune_history_end(&h);
-	ok(tune_challenger(&h, &g, &dear, &best, &err) == 0 && config_same(&best.config, &cheap),
+	ok(tune_challenger(&h, &g, &dear, true, &c, &err) == 0 && config_same(&c.best[0].config, &cheap),
 	   "a dearer one is challenged by the cheapest that meets the goal");
-	ok(tune_challenger(&h, &g, &few, &best, &err) == 0 && config_same(&best.config, &cheap),
+	ok(tune_challenger(&h, &g, &few, true, &c, &err) == 0 && config_same(&c.best[0].config, &cheap),
 	   "so is one that does not meet it");
-	ok(tune_challenger(&h, &g, &cheap, &best, &err) == -1 && err.code == ERR_NO,
-	   "the cheapest by none");
+	struct config near = cheap;
+	near.ef_search++;
+	add(&h, &near, "v", 0, true);
+	tune_history_end(&h);
+	ok(tune_challenger(&h, &g, &near, true, &c, &err) == 0 && config_same(&c.best[0].config, &near),
+	   "one that is as good by none");
+	tune_history_forget(&h, &near);
 	tune_history_forget(&h, &cheap);
-	ok(tune_challenger(&h, &g, NULL, &best, &err) == 0 && config_same(&best.config, &dear),
+	ok(tune_challenger(&h, &g, NULL, true, &c, &err) == 0 && config_same(&c.best[0].config, &dear),
 	   "what was forgotten is not chosen");
+	g.confidence = 0.9999;
+	g.target_recall = world(&dear, 200).recall - 1e-6;
+	ok(tune_challenger(&h, &g, NULL, true, &c, &err) == -1 && err.code == ERR_NO &&
+	       tune_challenger(&h, &g, NULL, false, &c, &err) == 0,
+	   "where there is no champion the mean will do, unless proof is wanted");
 	tune_history_release(&h);
 }
 
