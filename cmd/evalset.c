@@ -459,6 +459,11 @@ static int print_info(struct operands *operands, struct evalset *e, struct err *
 	json_kv_u64(&j, "dimensions", e->dim);
 	json_key(&j, "ground_truth_built");
 	json_bool(&j, e->truth_built);
+	json_key(&j, "metric");
+	if (e->has_metric)
+		json_str(&j, span_of(vec_metric_name(e->metric)));
+	else
+		json_null(&j);
 	json_kv_cstr(&j, "vectors_digest", e->vectors_digest);
 	json_kv_cstr(&j, "eval_digest", digest);
 	json_close(&j, '}');

@@ -44,8 +44,28 @@ static struct cli cli = {
     CLI_OPTS(opts),
 };
 
-/* The metric and dimension of the index: as said, as registered, else as its dataset has them. */
-static int about_vectors(struct catalog *c, const char *index, struct settings *s, struct err *err)
+/* The metric that a promoted Trial was measured by; false: it does not tell. */
+static bool trial_metric(struct catalog *c, const struct promotion_entry *e, enum vec_metric *metric)
+{
+	struct catalog_index x;
+	struct buf line = BUF_INIT;
+	struct trial t;
+	struct err ignored;
+	bool known = e && e->trial_id.p &&
+		     catalog_index_open(c, cli.operand[0], &x, &ignored) == 0;
+	if (!known)
+		return false;
+	known = trial_log_find(x.bucket, x.name, e->trial_id, &line, &t, &c->warn, &ignored) > 0 &&
+		t.metric.p && vec_metric_parse(t.metric, metric) == 0;
+	catalog_index_release(&x);
+	buf_release(&line);
+	return known;
+}
+
+/* The metric and dimension of the index: as said, as registered, as its dataset has them, else as
+ * the promoted Trial tells. */
+static int about_vectors(struct catalog *c, const char *index, const struct promotion_entry *e,
+			 struct settings *s, struct err *err)
 {
 	struct index_meta m = {0};
 	struct embedding from = {0};
@@ -55,7 +75,7 @@ static int about_vectors(struct catalog *c, const char *index, struct settings *
 	s->metric = m.has_metric ? m.metric : from.has_metric ? from.metric : VEC_COSINE;
 	if (o.metric >= 0)
 		s->metric = (enum vec_metric)o.metric;
-	else if (data >= 0 && !m.has_metric && !from.has_metric)
+	else if (data >= 0 && !m.has_metric && !from.has_metric && !trial_metric(c, e, &s->metric))
 		cli_note(&cli, "the metric of '%s' is not known: cosine is taken; say --metric",
 			 index);
 	index_meta_release(&m);
@@ -63,12 +83,14 @@ static int about_vectors(struct catalog *c, const char *index, struct settings *
 	return data < 0 ? -1 : 0;
 }
 
-static int print_config(struct catalog *c, const struct config *config, struct err *err)
+/* ${e}: the promotion that it is of, or NULL. */
+static int print_config(struct catalog *c, const struct config *config,
+			const struct promotion_entry *e, struct err *err)
 {
 	struct settings s = {.config = *config, .k = o.k};
 	struct json_out j = {.b = &cli_out.b};
 	if (o.format >= 0)
-		return about_vectors(c, cli.operand[0], &s, err) != 0
+		return about_vectors(c, cli.operand[0], e, &s, err) != 0
 			   ? -1
 			   : settings_write(&cli_out.b, o.format, &s, err);
 	config_write(&j, config);
@@ -124,7 +146,7 @@ static int show(struct catalog *c, const char *index, struct err *err)
 		else
 			ret = 1;
 	} else if (there >= 0 && p.current) {
-		ret = print_config(c, &p.current->config, err);
+		ret = print_config(c, &p.current->config, p.current, err);
 	} else if (there >= 0) {
 		ret = 1;
 	}
@@ -137,7 +159,7 @@ static int show_default(struct catalog *c, struct err *err)
 	struct config config;
 	if (config_parse(span_of(o.or_config), &config, err) != 0)
 		return err_prefix(err, "--or");
-	return print_config(c, &config, err);
+	return print_config(c, &config, NULL, err);
 }
 
 /* Every index on its own: one that cannot be read does not hide the others. */

@@ -3,10 +3,11 @@
 set -eu
 LC_ALL=C
 export LC_ALL
-{ true <&0; } 2>/dev/null || exec </dev/null
+{ true 8<&0; } 2>/dev/null || exec </dev/null
+{ true 8>&2; } 2>/dev/null || exec 2>/dev/null
 # Why the script ends is said where its messages go, though those of a program may be kept in a
 # file or hidden meanwhile.
-if { true >&2; } 2>/dev/null; then exec 6>&2; else exec 6>/dev/null; fi
+exec 6>&2
 
 # The programs are beside the script, or beside what it is a link to, or in PATH.
 P='@PROGPREFIX@'
@@ -71,7 +72,7 @@ shown() {
 prog=$(shown "$prog")
 
 say() {
-	shown "$prog: $*" >&2
+	shown "$prog: $*" >&2 || :
 }
 
 note() {

@@ -39,9 +39,10 @@ with() {
 
 # What each program is told of the goal, or of the grid.
 read_goal() {
-	goal='' remark=''
+	goal='' remark='' way=rule
 	if [ -z "$by" ]; then
 		goal=$(goal_lines) || exit
+		[ -z "$goal" ] || way=goal
 		[ -n "$(goal_of --within)" ] || goal=--within=0.1$newline$goal
 		if [ -z "$(goal_of --target-recall)" ]; then
 			goal=--target-recall=0.95$newline$goal
@@ -96,6 +97,8 @@ refresh_answers() {
 	refresh "$name" "$evalset" "${vectors:-$name}" ${threads:+-t $threads} ${metric:+--metric "$metric"} "$@" || return
 	info=$(run "${P}evalset" -S "$store" --index "$name" --info "$evalset") || exit
 	queries=$(printf '%s\n' "$info" | jq .queries)
+	# Vectors of a file tell no metric; the answers are by one.
+	[ -z "$vectors" ] || [ -n "$metric" ] || metric=$(printf '%s\n' "$info" | jq -r '.metric // ""')
 }
 
 refresh_all() {
@@ -171,8 +174,7 @@ asked() {
 
 # unpinned: whether what is promoted may be replaced
 unpinned() {
-	if [ -z "$by" ]; then way=goal; else way=rule; fi
-	run "${P}promoted" -S "$store" --unpinned $way -- "$name" 2>"$tmp/err"
+	run "${P}promoted" -S "$store" --unpinned "$way" -- "$name" 2>"$tmp/err"
 }
 
 # propose_next [OPTION...]: the configs to try to $tmp/next, the first is to be built now
@@ -322,6 +324,13 @@ explain() {
 
 # conclude PROMOTED REASON: the answer, and what it means
 conclude() {
+	# A person does not look for a curve in the answer.
+	[ -t 1 ] && brief='del(.winner.curve)' || brief=.
+	jq -cn --arg name "$name" --argjson promoted "$1" --arg reason "$2" --argjson builds "$builds" \
+		--slurpfile trials "$tmp/trials" --slurpfile winner "$tmp/winner" \
+		'{index_name: $name, promoted: $promoted, reason: $reason, trials: ($trials | length), builds: $builds,
+		winner: $winner[0]} | '"$brief" >"$tmp/answer" || unwritten answer
+	answer "$tmp/answer"
 	if [ -z "$by$quiet" ] && [ -s "$tmp/trials" ]; then
 		explain "$@"
 	elif "$1"; then
@@ -329,11 +338,6 @@ conclude() {
 	else
 		note "$outcome: $2"
 	fi
-	jq -cn --arg name "$name" --argjson promoted "$1" --arg reason "$2" --argjson builds "$builds" \
-		--slurpfile trials "$tmp/trials" --slurpfile winner "$tmp/winner" \
-		'{index_name: $name, promoted: $promoted, reason: $reason, trials: ($trials | length), builds: $builds,
-		winner: $winner[0]}' >"$tmp/answer" || unwritten answer
-	answer "$tmp/answer"
 }
 
 # finish STATUS PROMOTED REASON

@@ -86,9 +86,9 @@ check "what a person did is, where there is no goal" "promote docs $poor | jq -e
 check "by a goal that it misses it gives way" promote -n --unattended docs "$fast"
 index-add --no-goal docs >o2
 status 1 "without one it stays" promote --unattended docs "$fast"
-says "promoted by hand, stays where there is no goal" "and it says so"
+says "promoted by hand or for a goal, stays where there is no goal" "and it says so"
 status 1 "which can be known before" promoted --unpinned rule docs
-says "promoted by hand, stays where there is no goal" "with the reason"
+says "promoted by hand or for a goal, stays where there is no goal" "with the reason"
 check "by a goal it may be replaced" promoted --unpinned goal docs
 check "and nothing is printed" "test ! -s out"
 status 2 "how else" promoted --unpinned luck docs

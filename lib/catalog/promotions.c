@@ -220,8 +220,8 @@ int catalog_promotion_unpinned(const struct promotion *p, bool by_goal, struct e
 	return err_set(err, ERR_NO,
 		       e->pin == PROMOTION_PINNED
 			   ? "%.*s, which %.*s promoted, is pinned: promote --unpin lets it go"
-			   : "%.*s, which %.*s promoted by hand, stays where there is no goal: set "
-			     "one, or promote --unpin",
+			   : "%.*s, which %.*s promoted by hand or for a goal, stays where there "
+			     "is no goal: set one, or promote --unpin",
 		       (int)e->trial_id.n, e->trial_id.p, (int)e->promoted_by.n,
 		       e->promoted_by.p ? e->promoted_by.p : "");
 }
@@ -307,6 +307,9 @@ int catalog_promote(struct catalog *c, const struct catalog_index *x,
 	struct tune_goal goal;
 	int has = goal_of(x, r, &goal, err), ret = has < 0 ? -1 : 1;
 	struct gates g = {.c = c, .x = x, .r = r, .goal = has > 0 ? &goal : NULL};
+	/* Nor does whoever has no goal undo what was promoted by one. */
+	if (has > 0 && r->unattended && entry.pin == PROMOTION_NOT_PINNED)
+		entry.pin = PROMOTION_PINNED_WITHOUT_GOAL;
 	for (int i = 0; i < ATTEMPTS && ret == 1; i++)
 		ret = promote_once(&g, &entry, state, err);
 	return ret == 1 ? busy(x->name, err) : ret;

@@ -158,6 +158,8 @@ static void scan_trial_key(struct scan *s, struct span key, struct trial *t, str
 		scan_count(s, &t->appended_to);
 	else if (span_is(key, "query_source") && scan_peek(s) == '"')
 		scan_string(s, &t->query_source);
+	else if (span_is(key, "metric") && scan_peek(s) == '"')
+		scan_string(s, &t->metric);
 	else if (span_is(key, "curve") && scan_peek(s) == '{')
 		scan_skip(s, &t->curve);
 	else
@@ -303,6 +305,8 @@ int trial_write(struct buf *out, const struct trial_new *t, struct err *err)
 	optional(&j, "note", t->note);
 	if (t->query_source)
 		json_kv_cstr(&j, "query_source", t->query_source);
+	if (t->metric)
+		json_kv_cstr(&j, "metric", t->metric);
 	json_key(&j, "provenance");
 	json_open(&j, '{');
 	optional(&j, "vectors_digest", t->vectors_digest);

@@ -29,6 +29,7 @@ struct trial {
 	struct span id, index_name, eval_set, created_at, note;
 	struct span vectors_digest, eval_digest, graph_digest, host;
 	struct span whole_digest; /* of all vectors, where config.rung says that it has some only */
+	struct span metric;	  /* of the distances */
 	struct span query_source; /* for query_source_parse() */
 	struct span curve;	  /* JSON, for curve_parse() */
 	struct config config;
@@ -68,6 +69,7 @@ uint64_t trial_id_stamp(struct span id);
 struct trial_new {
 	const char *index_name, *eval_set, *note;
 	const char *query_source; /* of query_source_names */
+	const char *metric;
 	struct config config;
 	struct metrics metrics;
 	/* figures of ours beside those that the original knows */

@@ -151,9 +151,10 @@ static void tell_cost(const struct story *s, const struct tune_candidate *c)
 	add_us(b, us);
 	if (c->timing && c->timing->line.len &&
 	    trial_parse(&t, buf_span(&c->timing->line), &ignored) == 0 &&
-	    t.metrics.brute_force_latency_us > us)
-		buf_addf(b, ", %.3g times less than comparing all rows",
-			 t.metrics.brute_force_latency_us / us);
+	    t.metrics.brute_force_latency_us > us) {
+		double less = t.metrics.brute_force_latency_us / us;
+		buf_addf(b, ", %.*f times less than comparing all rows", less < 10 ? 1 : 0, less);
+	}
 	buf_adds(b, "; the index takes ");
 	if (c->build->build_secs > 0) {
 		add_seconds(b, c->build->build_secs);
