@@ -131,8 +131,9 @@ static int parse_entry(struct agent_logged *l, struct span line, struct err *err
 {
 	struct scan s;
 	struct span key, kind = {0}, at = {0};
-	*l = (struct agent_logged){.line = line, .kind = AGENT_KINDS};
 	scan_init(&s, line);
+	/* Without a byte order mark. */
+	*l = (struct agent_logged){.line = {s.begin, (size_t)(s.end - s.begin)}, .kind = AGENT_KINDS};
 	if (scan_object(&s))
 		while (scan_member(&s, &key)) {
 			if (span_is(key, "at"))

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,8 +46,9 @@ _Noreturn static void become(const char *path, const char *const argv[], const i
 	/* Whoever starts after us finds nothing of ours still working. */
 	if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
 		_exit(NOT_RUN);
+	/* One that has its place already, where ours was closed, must not close with the rest. */
 	for (int i = 0; i < 3; i++)
-		if (dup2(fd[i], i) < 0)
+		if (dup2(fd[i], i) < 0 || fcntl(i, F_SETFD, 0) < 0)
 			_exit(NOT_RUN);
 	execvp(path, (char *const *)(uintptr_t)argv);
 	_exit(NOT_RUN);

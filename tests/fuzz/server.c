@@ -16,7 +16,9 @@
 
 static int listener;
 static char url[64];
-static const uint8_t *answer; /* only changed while no request is under way */
+/* What requests are answered with; it is held while it is sent, though the client has left. */
+static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+static const uint8_t *answer;
 static size_t answer_size;
 
 /* Read a request to its end, as the connection is closed afterwards. */
@@ -38,12 +40,14 @@ static void *serve(void *ctx)
 	int fd;
 	while ((fd = accept(listener, NULL, NULL)) >= 0) {
 		take_request(fd);
+		pthread_mutex_lock(&held);
 		for (size_t at = 0; at < answer_size;) {
 			ssize_t n = send(fd, answer + at, answer_size - at, MSG_NOSIGNAL);
 			if (n <= 0)
 				break;
 			at += (size_t)n;
 		}
+		pthread_mutex_unlock(&held);
 		close(fd);
 	}
 	return ctx;
@@ -62,6 +66,14 @@ static void start(void)
 	unsetenv("http_proxy");
 	unsetenv("all_proxy");
 	unsetenv("ALL_PROXY");
+}
+
+static void set_answer(const uint8_t *data, size_t size)
+{
+	pthread_mutex_lock(&held);
+	answer = data;
+	answer_size = size;
+	pthread_mutex_unlock(&held);
 }
 
 static int take_row(void *ctx, size_t i, const float *v, uint32_t dim, struct err *err)
@@ -115,10 +127,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(copy);
 	memcpy(copy, head, n);
 	memcpy(copy + n, data + 1, size - 1);
-	answer = copy;
-	answer_size = n + size - 1;
+	set_answer(copy, n + size - 1);
 	ask(data[0] & 1 ? ANSWER_OPENAI : ANSWER_OLLAMA);
-	answer_size = 0;
+	set_answer(NULL, 0);
 	free(copy);
 	return 0;
 }
