@@ -478,6 +478,8 @@ static int check_output(const char *queries, struct err *err)
 		if ((o.output && io_check_output(o.output, read[i], err) != 0) ||
 		    (o.log && io_check_output(o.log, read[i], err) != 0))
 			return -1;
+	if (o.output && o.log && strcmp(o.output, o.log) == 0)
+		return err_set(err, ERR_USAGE, "hits and log cannot both be '%s'", o.log);
 	return o.output && o.log ? io_check_output(o.output, o.log, err) : 0;
 }
 

@@ -39,10 +39,9 @@ with() {
 
 # What each program is told of the goal, or of the grid.
 read_goal() {
-	goal='' remark='' way=rule
+	goal='' remark=''
 	if [ -z "$by" ]; then
 		goal=$(goal_lines) || exit
-		[ -z "$goal" ] || way=goal
 		[ -n "$(goal_of --within)" ] || goal=--within=0.1$newline$goal
 		if [ -z "$(goal_of --target-recall)" ]; then
 			goal=--target-recall=0.95$newline$goal
@@ -174,6 +173,7 @@ asked() {
 
 # unpinned: whether what is promoted may be replaced
 unpinned() {
+	if [ -z "$by" ]; then way=goal; else way=rule; fi
 	run "${P}promoted" -S "$store" --unpinned "$way" -- "$name" 2>"$tmp/err"
 }
 
@@ -319,7 +319,7 @@ explain() {
 		else
 			printf 'In the end %s: %s.\n' "$outcome" "$2"
 		fi
-	} | fold -s -w 80 | sed 's/ $//' >&2
+	} | fold -s -w 80 | sed 's/ $//' >&2 || :
 }
 
 # conclude PROMOTED REASON: the answer, and what it means

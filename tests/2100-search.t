@@ -55,6 +55,7 @@ check "a last line cut short is left as it is" "printf '{\"id\":\"torn' >>log; h
 check "--sample keeps a share" "rm log; hnsw-search -k 1 --log log --sample 0.1 l2.hnsw many.jsonl >out.n; n=\$(wc -l <log) && test \$n -gt 150 -a \$n -lt 400 && grep -vxF -f many.jsonl log | wc -l | grep -qx 0"
 status 2 "--sample is of a log" hnsw-search --sample 0.1 l2.hnsw q.jsonl
 status 2 "a log over the queries" hnsw-search --log many.jsonl l2.hnsw many.jsonl
+status 2 "nor is it the hits" hnsw-search --log b.npy -o b.npy l2.hnsw q.jsonl
 [ ! -w /dev/full ] || status 6 "no room for the log" hnsw-search --log /dev/full l2.hnsw q.jsonl
 
 status 1 "an index that is not served" "mkdir -p store/primary; hnsw-search nothing <q.jsonl"
