@@ -89,7 +89,7 @@ check "the promotion before is kept byte by byte" "grep -qF '\"promoted_at\":\"2
 check "so are keys that only it knows" "grep -qF '\"owner\":\"j\"' $p && grep -qF '\"weights\":[1.50,2E0]' $p"
 check "roll back until its own promotions are current again" "for i in 1 2 3; do promoted --full $t | jq -e '.current.trial_id == \"trial-1776352581000-4d5e6f70\"' >o1 && break; rollback $t >o1 || exit 1; done; promoted --full $t | jq -e '.current.promoted_at == \"2026-04-16T15:16:22.123456789Z\" and .current.ticket == \"A-1\"'"
 check "and the one before it, and then none" "rollback $t | jq -e '.current.promoted_by == \"j\" and .current.config.seed == null' && rollback $t | jq -e '.current == null and .history == []'"
-check "activate serves it" "promote $t trial-1776352581000-4d5e6f70 >o1; activate $t && head -n 1 v.jsonl | hnsw-search -k 1 $t | jq -e '.hits[0].id == \"doc-0\"'"
+check "activate serves it" "promote --no-pin $t trial-1776352581000-4d5e6f70 >o1; activate $t && head -n 1 v.jsonl | hnsw-search -k 1 $t | jq -e '.hits[0].id == \"doc-0\"'"
 says "building HNSW ef_construction=20 ef_search=30 seed=42 m=32" "and says what it builds"
 check "an eval set of which it never computed the answers" "autotune --grid 30/30 $t fresh | jq -e '.trials >= 1' && jq -e '.ground_truth_built and .autogen and all(.queries[]; .tag == \"x\" and (.ground_truth | length) == 10)' $o/_hnsw_evals/fresh.json"
 check "the agent's way, by hand" "propose $t | hnsw-build -q --config - $t -o t.hnsw | hnsw-bench --seconds 0 --index $t --note 'agent: manual' - threat_intel_smoke | trial-append | promote --if-better --min-recall 0.9 --by agent $t; test \$? -le 1"
